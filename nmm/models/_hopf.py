@@ -1,0 +1,58 @@
+from typing import Any
+
+from jaxtyping import Array
+
+from .._custom_types import Parameter, Value
+from .._declare import param, slot, variable
+from ._base import AbstractModel, Inputs, State, observable
+
+
+class Hopf(AbstractModel):
+    r"""Normal form of the supercritical Hopf bifurcation, one oscillator per region.
+
+    $$\dot x = (a - \beta (x^2 + y^2))\,x - \omega y + I_x$$
+    $$\dot y = (a - \beta (x^2 + y^2))\,y + \omega x + I_y$$
+
+    For $a < 0$ the origin attracts, and noise rings at the frequency $\omega / 2\pi$; for $a > 0$
+    trajectories settle on a circle of radius $\sqrt{a/\beta}$ and period $2\pi/\omega$. Smooth in
+    everything. Papers that work in seconds: $\omega = 2\pi f_{Hz} / 1000$ and $a_{ms} =
+    a_s / 1000$. The defaults oscillate at 31.8 Hz; the preset `"deco2017"` is the slow,
+    subcritical oscillator of whole-brain studies of BOLD, where `x` itself is the signal.
+
+    Reference: Deco, Kringelbach, Jirsa, Ritter (2017) Scientific Reports 7:3095; Kuznetsov (2004)
+    Elements of Applied Bifurcation Theory.
+    """
+
+    a: Parameter = param(0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-10, 10))
+    w: Parameter = param(0.2, unit="rad/ms", doc="angular frequency", bounds=(0.0, 630.0))
+    beta: Parameter = param(1.0, unit="1/ms", doc="cubic saturation", bounds=(0.0, 10.0))
+
+    class State(State):
+        x: Value = variable(0.1, unit="1", doc="real part", start=(-0.5, 0.5))
+        y: Value = variable(0.0, unit="1", doc="imaginary part", start=(-0.5, 0.5))
+
+    class Inputs(Inputs):
+        x_inp: Value = slot(unit="1/ms", doc="drive of x")
+        y_inp: Value = slot(unit="1/ms", doc="drive of y")
+
+    source = "x"
+    target = "x_inp"
+    output = "x"
+    reference = "Deco et al. (2017) Scientific Reports 7:3095"
+    presets = {
+        "deco2017": {"a": -2e-5, "w": 3.141592653589793e-4, "beta": 1e-3},
+        "tvb": {"a": -0.5, "w": 1.0},
+    }
+
+    def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
+        del t  # autonomous
+        growth = self.a - self.beta * (state.x**2 + state.y**2)
+        return self.State(
+            x=growth * state.x - self.w * state.y + inputs.x_inp,
+            y=growth * state.y + self.w * state.x + inputs.y_inp,
+        )
+
+    @observable(unit="1")
+    def amplitude_squared(self, state: State) -> Array:
+        """Squared distance from the origin."""
+        return state.x**2 + state.y**2
