@@ -3,7 +3,7 @@
 import abc
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax.random as jr
@@ -20,6 +20,7 @@ from .._declare import (
 )
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+_Model = TypeVar("_Model", bound="AbstractModel")
 
 
 class State(eqx.Module):
@@ -88,7 +89,7 @@ class AbstractModel(AbstractDynamics):
         check_parameters(self)
 
     @classmethod
-    def preset(cls, name: str, **parameters: Any) -> Self:
+    def preset(cls: type[_Model], name: str, **parameters: Any) -> _Model:
         """The model with the named set of published parameters.
 
         **Arguments:**
@@ -111,7 +112,7 @@ class AbstractModel(AbstractDynamics):
         return cls(**{k: v() if inspect.isfunction(v) else v for k, v in chosen.items()})
 
     @property
-    def node(self) -> Self:
+    def node(self: _Model) -> _Model:
         return self
 
     @property

@@ -23,7 +23,9 @@ class Hopf(AbstractModel):
     Elements of Applied Bifurcation Theory.
     """
 
-    a: Parameter = param(0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-10, 10))
+    a: Parameter = param(
+        0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-10.0, 10.0)
+    )
     w: Parameter = param(0.2, unit="rad/ms", doc="angular frequency", bounds=(0.0, 630.0))
     beta: Parameter = param(1.0, unit="1/ms", doc="cubic saturation", bounds=(0.0, 10.0))
 

@@ -1,0 +1,103 @@
+"""The models that tests run over, and the few numerical tools that several tests share."""
+
+import json
+import pathlib
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import nmm
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+all_models = (
+    nmm.Hopf,
+    nmm.WilsonCowan,
+    nmm.JansenRit,
+    nmm.ReducedWongWang,
+    nmm.WongWangExcInh,
+    nmm.MontbrioPazoRoxin,
+)
+
+
+def all_presets():
+    """Model class and name of each preset, `None` being the defaults."""
+    return [(cls, name) for cls in all_models for name in (None, *cls.presets)]
+
+
+def build(cls, preset=None):
+    return cls() if preset is None else cls.preset(preset)
+
+
+def golden(kind):
+    """Entries of a file of reference numbers: `name -> (arrays by name, manifest)`."""
+    manifest = json.loads((GOLDEN / f"{kind}.json").read_text())["models"]
+    with np.load(GOLDEN / f"{kind}.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    return {
+        key: (
+            {k.removeprefix(key + "/"): v for k, v in arrays.items() if k.startswith(key + "/")},
+            entry,
+        )
+        for key, entry in manifest.items()
+    }
+
+
+def field(model, state, inputs=None):
+    """The vector field at no particular time."""
+    return model.vector_field(0.0, state, model.Inputs() if inputs is None else inputs)
+
+
+@eqx.filter_jit
+def solve(model, y0, ts, inputs=None, signal=lambda model, state: state, tol=1e-10):
+    """Samples at `ts` of a run from `y0`; regions are independent of each other."""
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, y, args: field(*args[:1], y, args[1])),
+        diffrax.Tsit5(),
+        ts[0],
+        ts[-1],
+        None,
+        y0,
+        args=(model, inputs),
+        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, args: signal(args[0], y)),
+        stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol),
+        max_steps=None,
+    ).ys
+
+
+@eqx.filter_jit
+def fixed_point(model, guess, inputs=None):
+    """The equilibrium that Newton's method reaches from `guess`."""
+    flat, unravel = ravel_pytree(guess)
+
+    def residual(x):
+        return ravel_pytree(field(model, unravel(x), inputs))[0]
+
+    def step(x, _):
+        return x - jnp.linalg.solve(jax.jacfwd(residual)(x), residual(x)), None
+
+    return unravel(jax.lax.scan(step, flat, length=30)[0])
+
+
+@eqx.filter_jit
+def jacobian(model, state, inputs=None):
+    """The Jacobian of one region's vector field, as a matrix."""
+    flat, unravel = ravel_pytree(state)
+    return jax.jacfwd(lambda x: ravel_pytree(field(model, unravel(x), inputs))[0])(flat)
+
+
+def eigenvalues(model, state, inputs=None):
+    """Eigenvalues at a state of one region, the largest real part first."""
+    values = np.linalg.eigvals(np.asarray(jacobian(model, state, inputs)))
+    return values[np.lexsort((-values.imag, -values.real))]
+
+
+def period_of(ts, signal):
+    """Mean time between upward crossings of the middle of the range."""
+    x = np.asarray(signal) - (np.max(signal) + np.min(signal)) / 2
+    k = np.flatnonzero((x[:-1] < 0) & (x[1:] >= 0))
+    crossings = ts[k] - x[k] * (ts[k + 1] - ts[k]) / (x[k + 1] - x[k])
+    return np.mean(np.diff(crossings))
