@@ -2,6 +2,7 @@
 
 from . import models as models, units as units
 from ._declare import param as param, slot as slot, variable as variable
+from ._describe import describe as describe
 from .models import (
     AbstractDynamics as AbstractDynamics,
     AbstractModel as AbstractModel,
@@ -9,10 +10,10 @@ from .models import (
     Inputs as Inputs,
     JansenRit as JansenRit,
     MontbrioPazoRoxin as MontbrioPazoRoxin,
-    observable as observable,
     ReducedWongWang as ReducedWongWang,
     Sigmoid as Sigmoid,
     State as State,
     WilsonCowan as WilsonCowan,
     WongWangExcInh as WongWangExcInh,
+    observable as observable,
 )
