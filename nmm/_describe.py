@@ -56,7 +56,7 @@ def describe(model: Any) -> Description:
         )
     standard = _standard(cls)
     instance = standard if isinstance(model, type) else model
-    return Description("\n\n".join(_sections(cls, instance, standard, "", set())))
+    return Description("\n\n".join(_sections(cls, instance, standard, "", 1, set())))
 
 
 def _standard(cls: type) -> Any:
@@ -67,9 +67,10 @@ def _standard(cls: type) -> Any:
         return None
 
 
-def _sections(cls: type, instance: Any, standard: Any, path: str, seen: set) -> Iterator[str]:
+def _sections(
+    cls: type, instance: Any, standard: Any, path: str, depth: int, seen: set
+) -> Iterator[str]:
     """Paragraphs about a Module, and then about the Modules in it."""
-    depth = 1 + path.count(".")
     yield f"{'#' * depth} {f'`{path[:-1]}`: ' if path else ''}{cls.__name__}"
     text, reference = _prose(cls)
     if cls not in seen and text:
@@ -90,7 +91,7 @@ def _sections(cls: type, instance: Any, standard: Any, path: str, seen: set) -> 
         usual = getattr(standard, name, None)
         if type(usual) is not type(part):
             usual = _standard(type(part))
-        yield from _sections(type(part), part, usual, f"{path}{name}.", seen)
+        yield from _sections(type(part), part, usual, f"{path}{name}.", depth + 1, seen)
 
 
 def _prose(cls: type) -> tuple[str, str]:
@@ -118,9 +119,9 @@ def _contents(cls: type, instance: Any) -> tuple[dict[str, tuple[Declaration | N
         elif isinstance(value, eqx.Module):
             parts[name] = value
         elif isinstance(value, Mapping):
-            todo += [(f"{name}.{key}", item) for key, item in value.items()]
+            todo = [(f"{name}.{key}", item) for key, item in value.items()] + todo
         elif isinstance(value, tuple | list):
-            todo += [(f"{name}.{i}", item) for i, item in enumerate(value)]
+            todo = [(f"{name}.{i}", item) for i, item in enumerate(value)] + todo
     return arrays, parts
 
 
@@ -184,7 +185,7 @@ def _presets(cls: type[AbstractModel]) -> Iterator[str]:
 
 
 def _value(value: Any, core: int = 0) -> str:
-    """A number, a small matrix, or the range of the values of regions."""
+    """A number, a small matrix, or the range of the values of many regions."""
     if not is_concrete(value):
         return "traced"
     array = np.asarray(value)
@@ -194,8 +195,7 @@ def _value(value: Any, core: int = 0) -> str:
                 array, separator=", ", formatter={"float_kind": "{:.6g}".format}
             ).split()
         )
-    what = f"{array.shape[-1]} regions" if array.ndim == core + 1 else f"shape {array.shape}"
-    return f"{array.min():.6g} to {array.max():.6g} ({what})"
+    return f"{array.min():.6g} to {array.max():.6g} ({' x '.join(map(str, array.shape))} values)"
 
 
 def _range(bounds: Bounds | None) -> str:
