@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
@@ -48,8 +49,7 @@ def as_float(value: Any) -> Any:
     """
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.floating):
         return value
-    kind = getattr(value, "dtype", None)
-    if isinstance(value, bool) or (kind is not None and kind == bool):
+    if isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_:
         return value
     try:
         return jnp.asarray(value, dtype=jnp.result_type(float))

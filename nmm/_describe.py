@@ -99,10 +99,9 @@ def _prose(cls: type) -> tuple[str, str]:
     doc = inspect.getdoc(cls) or ""
     if doc.startswith(f"{cls.__name__}("):  # What dataclasses write where nobody did.
         doc = ""
-    doc = _LISTS.sub("", doc)
     found = _REFERENCE.search(doc)
     reference = " ".join(found[1].split()) if found else getattr(cls, "reference", "")
-    return _REFERENCE.sub("", doc).strip(), reference
+    return _LISTS.sub("", _REFERENCE.sub("", doc)).strip(), reference
 
 
 def _contents(cls: type, instance: Any) -> tuple[dict[str, tuple[Declaration | None, Any]], dict]:

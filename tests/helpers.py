@@ -7,9 +7,10 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import nmm
 import numpy as np
 from jax.flatten_util import ravel_pytree
+
+import nmm
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

@@ -6,10 +6,11 @@ from the published equations, it says how.
 
 import jax
 import jax.numpy as jnp
-import nmm
 import numpy as np
 import pytest
 from helpers import field, golden, solve
+
+import nmm
 
 rhs = golden("rhs_models")
 trajectories = golden("traj_models")

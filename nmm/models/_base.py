@@ -1,4 +1,4 @@
-"""The contract of a model: local dynamics of a region, and nothing of networks, noise or solvers."""
+"""The contract of a model: local dynamics of a region; nothing of networks, noise or solvers."""
 
 import abc
 import inspect
@@ -187,7 +187,7 @@ def evaluate(model: AbstractModel, name: str, state: Any, inputs: Any) -> Array:
     """
     if name in declarations(model.State):
         return getattr(state, name)
-    method = getattr(model, name, None)
+    method: Callable[..., Array] | None = getattr(model, name, None)
     if not callable(method) or name.startswith("_"):
         raise ValueError(unknown_signal(model, name))
     if len(inspect.signature(method).parameters) > 1:

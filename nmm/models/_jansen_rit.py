@@ -22,9 +22,9 @@ class JansenRit(AbstractModel):
     cycle gives alpha (10.9 Hz at 220 Hz); between 113.6 and 137 Hz it coexists with large slow
     spikes, where a run from 0 ends. Smooth.
 
-    Papers count in seconds; here rates are per ms, so that $s_{max}$ = 5 Hz = 0.005 per ms and $p$ =
-    220 Hz = 0.22 per ms. $s_{max}$ is the full $2 e_0$. The Virtual Brain uses $v_0$ = 5.52 mV, which
-    gives 6.8 Hz instead of alpha: preset `"tvb"`.
+    Papers count in seconds; here rates are per ms, so that $s_{max}$ = 5 Hz = 0.005 per ms and
+    $p$ = 220 Hz = 0.22 per ms. $s_{max}$ is the full $2 e_0$. The Virtual Brain uses $v_0$ = 5.52
+    mV, which gives 6.8 Hz instead of alpha: preset `"tvb"`.
 
     Reference: Jansen, Rit (1995) Biological Cybernetics 73:357; Grimbert, Faugeras (2006) Neural
     Computation 18:3052.

@@ -16,9 +16,9 @@ class MontbrioPazoRoxin(AbstractModel):
     $$\tau \dot v = v^2 - (\pi \tau r)^2 + \bar\eta + J \tau r + I + I_v$$
 
     At the defaults a quiet state ($r$ = 0.081) and a spiking focus ($r$ = 1.031) coexist, for
-    $\bar\eta$ between -5.74 and -3.14. $r$ stays positive by itself without noise and is kept so with
-    it. Smooth. One unit of time is a choice: rates are in 1/ms when `tau` is in ms. The preset
-    `"whole_brain"` is the set of published whole-brain scripts.
+    $\bar\eta$ between -5.74 and -3.14. $r$ stays positive by itself without noise and is kept so
+    with it. Smooth. One unit of time is a choice: rates are in 1/ms when `tau` is in ms. The
+    preset `"whole_brain"` is the set of published whole-brain scripts.
 
     brainmass 0.1.1 differs: its width is in Hz (a thousandth of this one) and its $2 r v$ is not
     divided by $\tau$. Coupling over $r$ and over $v$ both enter `v_inp`.
@@ -61,7 +61,9 @@ class MontbrioPazoRoxin(AbstractModel):
 
     @observable(unit="1")
     def synchrony(self, state: State) -> Array:
-        """Kuramoto order parameter |Z| of the spike phases, in [0, 1]."""
+        """Kuramoto order parameter of the spike phases, in [0, 1]."""
         real, imaginary = math.pi * self.tau * state.r, state.v
         # |(1 - W) / (1 + W)| with W = real + i imaginary; real >= 0 keeps the denominator above 0.
-        return jnp.sqrt(((1 - real) ** 2 + imaginary**2) / ((1 + real) ** 2 + imaginary**2))
+        squared = ((1 - real) ** 2 + imaginary**2) / ((1 + real) ** 2 + imaginary**2)
+        # At complete asynchrony the root has a kink, and its gradient counts as 0.
+        return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0)
