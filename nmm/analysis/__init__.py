@@ -1,0 +1,10 @@
+"""What is read off simulated and recorded series: functional connectivity, preprocessing."""
+
+from ._fc import fc as fc, fcd as fcd, upper_triangle as upper_triangle
+from ._preprocess import Preprocess as Preprocess
+from ._signal import (
+    bandpass as bandpass,
+    detrend as detrend,
+    regress_global_signal as regress_global_signal,
+    zscore as zscore,
+)

@@ -1,0 +1,94 @@
+"""How well two arrays of the same shape agree: what every other objective is made of."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from nmm.analysis import fc
+
+
+def concordance(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
+    r"""Lin's concordance correlation: 1 on the line y = x, less for any scatter, shift or scale.
+
+    $$\rho_c = \frac{2\,\mathrm{cov}(x, y)}
+    {\mathrm{var}(x) + \mathrm{var}(y) + (\bar x - \bar y)^2}$$
+
+    with moments of the population. Smooth, unless both are constant and equal, where it is 0 with
+    zero gradient. A constant `x` or `y` gives 0; a NaN gives NaN.
+
+    Reference: Lin, Biometrics 45:255 (1989).
+
+    **Arguments:**
+
+    - `x`, `y`: arrays of the same shape with at least 2 values.
+
+    **Returns:**
+
+    A similarity from -1 to 1.
+
+    **Raises:**
+
+    - `ValueError`: the shapes differ, or there are fewer than 2 values.
+    """
+    x, y = _as_pair(x, y, values=2)
+    # Only differences matter. Taken from one value, equal constants become exactly 0.
+    origin = x.ravel()[0]
+    x, y = x - origin, y - origin
+    shift = x.mean() - y.mean()
+    x, y = x - x.mean(), y - y.mean()
+    spread = jnp.mean(x**2) + jnp.mean(y**2) + shift**2
+    return 2 * jnp.mean(x * y) / jnp.where(spread == 0, 1, spread)
+
+
+def correlation(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
+    """Pearson correlation over all values, blind to mean and scale.
+
+    Smooth, unless `x` or `y` is constant up to rounding, where it is 0 with zero gradient. A NaN
+    gives NaN.
+
+    **Arguments:**
+
+    - `x`, `y`: arrays of the same shape with at least 2 values.
+
+    **Returns:**
+
+    A similarity from -1 to 1.
+
+    **Raises:**
+
+    - `ValueError`: the shapes differ, or there are fewer than 2 values.
+    """
+    x, y = _as_pair(x, y, values=2)
+    return fc(jnp.stack([x.ravel(), y.ravel()], axis=1))[0, 1]
+
+
+def rmse(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
+    """Root of the mean squared difference over all values.
+
+    Smooth away from `x == y`; there it has a kink like that of |x| at 0, and the gradient returned
+    is 0. Constant values are nothing special; a NaN gives NaN.
+
+    **Arguments:**
+
+    - `x`, `y`: arrays of the same shape, not empty.
+
+    **Returns:**
+
+    A distance, in the unit of `x`.
+
+    **Raises:**
+
+    - `ValueError`: the shapes differ, or there are no values.
+    """
+    x, y = _as_pair(x, y, values=1)
+    square = jnp.mean((x - y) ** 2)
+    # The derivative of the root is infinite at 0; a `where` on the result alone would give NaN.
+    return jnp.where(square == 0, 0, jnp.sqrt(jnp.where(square == 0, 1, square)))
+
+
+def _as_pair(x: ArrayLike, y: ArrayLike, values: int) -> tuple[Array, Array]:
+    if jnp.shape(x) != jnp.shape(y):
+        raise ValueError(f"`x` and `y` must have one shape; got {jnp.shape(x)} and {jnp.shape(y)}.")
+    if jnp.size(x) < values:
+        raise ValueError(f"`x` and `y` need at least {values} values; got shape {jnp.shape(x)}.")
+    dtype = jnp.result_type(float, x, y)
+    return jnp.asarray(x, dtype), jnp.asarray(y, dtype)
