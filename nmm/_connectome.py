@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 import wadler_lindig
@@ -190,7 +191,7 @@ class Connectome(eqx.Module):
         hint = ", ".join(repr(by_folded[match]) for match in close)
         raise ValueError(
             f"There is no region {label!r}. "
-            + (f"Did you mean {hint}?" if hint else f"`labels` lists them all.")
+            + (f"Did you mean {hint}?" if hint else "`labels` lists them all.")
         )
 
     def scale(self, by: Scaling) -> "Connectome":
@@ -255,7 +256,8 @@ class Connectome(eqx.Module):
                 raise ValueError(f"`density` should be above 0 and at most 1; got {density}.")
             n_kept = max(1, round(density * self.n_regions * (self.n_regions - 1)))
             minimum = jnp.sort(jnp.where(diagonal, -1, magnitude), axis=None)[-n_kept]
-        return self._with_weights(jnp.where((magnitude >= minimum) | diagonal, self.weights, 0))
+        kept = (magnitude >= jnp.asarray(minimum)) | diagonal
+        return self._with_weights(jnp.where(kept, self.weights, 0))
 
     def without_self_connections(self) -> "Connectome":
         """Sets the diagonal of `weights` to 0."""

@@ -85,7 +85,7 @@ def _read(source: Source, part: str) -> Table:
         case _ if part == "labels":
             return Table(np.array(_text_labels(path.read_text("utf-8-sig"))))
         case _:
-            return _text_table(path.read_text("utf-8-sig"), path.name)
+            return _text_table(path.read_text("utf-8-sig"), path.name, part)
 
 
 def _is_path(source: Source) -> bool:
@@ -129,19 +129,20 @@ def _load_mat(path: Path) -> dict[str, np.ndarray]:
 
 def _zip_members(path: Path) -> dict[str, Table]:
     """The tables of a zip as TVB writes them: text or .npy, flat or in a folder, some in bzip2."""
+    parts = {name: part for part, names in _USUAL_NAMES.items() for name in names}
     members = {}
     with zipfile.ZipFile(path) as archive:
         for entry in archive.namelist():
             name = entry.rsplit("/", 1)[-1]
             stem = name.split(".")[0]
-            if entry.startswith("__MACOSX") or stem not in sum(_USUAL_NAMES.values(), ()):
+            if entry.startswith("__MACOSX") or stem not in parts:
                 continue
             raw = archive.read(entry)
             if name.endswith(".npy"):
                 members[stem] = Table(np.load(io.BytesIO(raw)))
             else:
                 text = (bz2.decompress(raw) if name.endswith(".bz2") else raw).decode("utf-8-sig")
-                members[stem] = _text_table(text, name)
+                members[stem] = _text_table(text, name, parts[stem])
     return members
 
 
@@ -180,13 +181,15 @@ def _text_rows(text: str) -> list[list[str]]:
     return rows
 
 
-def _text_table(text: str, name: str) -> Table:
+def _text_table(text: str, name: str, part: str) -> Table:
     """A table of numbers, with or without names in its first row and column."""
     rows = _text_rows(text)
-    if not rows:
-        raise ValueError(f"{name} is empty.")
-    header = rows[0] if "" in rows[0][:1] or not all(map(_is_number, rows[0][1:])) else None
+    if part == "centres":  # some files of TVB have a fifth column, of words
+        rows = [row[:4] for row in rows]
+    header = rows[0] if rows and _is_header(rows[0]) else None
     body = rows[1:] if header else rows
+    if not body:
+        raise ValueError(f"{name} should be a table of numbers; it is empty.")
     # A corner may be blank, hold a word, or (as R writes it) be missing.
     blank_corner = header is not None and (header[0] == "" or len(header) + 1 == len(body[0]))
     named = blank_corner or any(not _is_number(row[0]) for row in body)
@@ -195,12 +198,18 @@ def _text_table(text: str, name: str) -> Table:
         values = np.array([row[named:] for row in body], float)
     except ValueError as error:
         raise ValueError(f"{name} should be a table of numbers with rows of one length.") from error
-    columns = header[len(header) - values.shape[1] :] if header else None
-    if columns is None or not _is_square(values):
+    if values.size == 0:
+        raise ValueError(f"{name} should be a table of numbers; it has none.")
+    if header is None or part == "centres":  # of which the header says x, y, z
         return Table(values, labels)
+    columns = header[len(header) - values.shape[1] :]
     if labels is None:
         return Table(values, columns)
     return Table(values[:, _positions(labels, columns, f"the columns of {name}")], labels)
+
+
+def _is_header(row: list[str]) -> bool:
+    return row[0] == "" or not all(map(_is_number, row[1:]))
 
 
 def _is_number(cell: str) -> bool:

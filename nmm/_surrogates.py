@@ -88,7 +88,8 @@ class _Edges(NamedTuple):
         symmetric = bool(np.array_equal(known, known.T))
         off_diagonal = ~np.eye(len(known), dtype=bool)
         pairs = np.triu(off_diagonal) if symmetric else off_diagonal
-        return cls(*np.nonzero(pairs & (known != 0)), symmetric)
+        target, source = np.nonzero(pairs & (known != 0))
+        return cls(target, source, symmetric)
 
     def read(self, matrix):
         return matrix[self.target, self.source]

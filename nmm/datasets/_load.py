@@ -151,7 +151,10 @@ def _open(name: str, group: str | None) -> tuple[dict[str, np.ndarray], str, str
     group = next(iter(groups)) if group is None else group
     if group not in groups:
         raise ValueError(f"`group` of {name} should be one of {', '.join(groups)}; got {group!r}.")
-    with (files(__package__) / "data" / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
+    with (
+        (files("nmm.datasets") / "data" / f"{name}.npz").open("rb") as file,
+        np.load(file) as arrays,
+    ):
         return dict(arrays), f"_{group}", groups[group]
 
 

@@ -171,7 +171,7 @@ def main() -> None:
         wheels = arguments.wheels or Path(temporary)
         download(wheels)
         for name, arrays in prepare(wheels).items():
-            np.savez_compressed(arguments.output / f"{name}.npz", **arrays)
+            np.savez_compressed(arguments.output / f"{name}.npz", **arrays)  # pyright: ignore
 
 
 if __name__ == "__main__":
