@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from ._signal import as_series, zscore
@@ -94,5 +95,5 @@ def upper_triangle(matrix: ArrayLike) -> Float[Array, "*batch edges"]:
     shape = jnp.shape(matrix)
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ValueError(f"`matrix` must be square, (regions, regions); got shape {shape}.")
-    rows, columns = jnp.triu_indices(shape[-1], k=1)
+    rows, columns = np.triu_indices(shape[-1], k=1)
     return jnp.asarray(matrix, jnp.result_type(float, matrix))[..., rows, columns]
