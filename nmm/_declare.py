@@ -47,9 +47,10 @@ def as_float(value: Any) -> Any:
     What is not a number is handed back as it came, since only the model, in its own check, knows
     the name under which to refuse it.
     """
-    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.floating):
+    dtype = getattr(value, "dtype", type(value))
+    if isinstance(value, jax.Array) and jnp.issubdtype(dtype, jnp.floating):
         return value
-    if isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_:
+    if any(jnp.issubdtype(dtype, kind) for kind in (jnp.bool_, jnp.complexfloating)):
         return value
     try:
         return jnp.asarray(value, dtype=jnp.result_type(float))
