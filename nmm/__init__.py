@@ -1,8 +1,29 @@
 """Differentiable neural mass models."""
 
-from . import models as models, units as units
+from . import (
+    analysis as analysis,
+    coupling as coupling,
+    datasets as datasets,
+    models as models,
+    noise as noise,
+    observe as observe,
+    units as units,
+)
+from ._connectome import Connectome as Connectome
 from ._declare import param as param, slot as slot, variable as variable
 from ._describe import describe as describe
+from ._network import Network as Network
+from .integrate import (
+    RESULTS as RESULTS,
+    DivergenceError as DivergenceError,
+    Euler as Euler,
+    ExponentialEuler as ExponentialEuler,
+    Heun as Heun,
+    RungeKutta4 as RungeKutta4,
+    Solution as Solution,
+    simulate as simulate,
+    step as step,
+)
 from .models import (
     AbstractDynamics as AbstractDynamics,
     AbstractModel as AbstractModel,

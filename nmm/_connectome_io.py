@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ._extras import require
+
 Source: TypeAlias = Any
 """A path, `(path, variable)`, or the values themselves."""
 
@@ -114,11 +116,7 @@ def _members(path: Path) -> dict[str, Table]:
 
 def _load_mat(path: Path) -> dict[str, np.ndarray]:
     try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise ImportError("Reading .mat files needs SciPy: `pip install nmm[data]`.") from error
-    try:
-        variables = loadmat(path)
+        variables = require("scipy.io", "data").loadmat(path)
     except NotImplementedError as error:
         raise ValueError(
             f"{path.name} is a MATLAB 7.3 file, which SciPy cannot read. Save it again in MATLAB "

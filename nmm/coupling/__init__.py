@@ -1,0 +1,4 @@
+"""Couplings: what a region hears of the others."""
+
+from ._base import AbstractCoupling as AbstractCoupling
+from ._linear import Diffusive as Diffusive, Linear as Linear

@@ -1,0 +1,15 @@
+"""Integration in time."""
+
+from ._simulate import simulate as simulate
+from ._solution import (
+    RESULTS as RESULTS,
+    DivergenceError as DivergenceError,
+    Solution as Solution,
+)
+from ._solvers import (
+    Euler as Euler,
+    ExponentialEuler as ExponentialEuler,
+    Heun as Heun,
+    RungeKutta4 as RungeKutta4,
+)
+from ._step import step as step

@@ -32,12 +32,14 @@ class Inputs(eqx.Module):
 
 
 class AbstractDynamics(eqx.Module):
-    """A vector field that can be simulated: a model, or a network of models."""
+    """A vector field that can be simulated: a model, or a network of models.
 
-    @property
-    @abc.abstractmethod
-    def node(self) -> "AbstractModel":
-        """The model of a region."""
+    **Attributes:**
+
+    - `node`: the model of a region; a model is its own.
+    """
+
+    node: eqx.AbstractVar[Any]
 
     @property
     @abc.abstractmethod

@@ -1,0 +1,155 @@
+"""The vector field of a run: a model with everything that arrives from outside of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array
+
+from .._declare import declarations
+from ..models._base import AbstractDynamics
+from ..noise import AbstractDiffusion, AbstractForcing
+
+
+class Moment(eqx.Module):
+    """What a step knows beside the state.
+
+    Solvers see a clock that starts from 0 in every step, since in float32 a global clock would
+    lose its small digits within minutes; `time` is the global time at which the step starts.
+
+    **Attributes:**
+
+    - `time`: start of the step, ms.
+    - `row`: this step's row of an input given as an array, or `None`.
+    - `forcing`: for each noise with memory, its value at the start and the end of the step.
+    - `length`: of the step, ms; `None` where forcing does not change within it.
+    """
+
+    time: Array
+    row: Any
+    forcing: tuple[tuple[Array, Array], ...]
+    length: Any
+
+
+class Field(eqx.Module):
+    """The drift, `f(t, state, moment)`, as Diffrax takes it.
+
+    **Attributes:**
+
+    - `model`: the model or network.
+    - `constant`: inputs that do not change, or `None`.
+    - `function`: `t -> Inputs`, or `None`.
+    - `forcing`: the noises with memory.
+    """
+
+    model: AbstractDynamics
+    constant: Any
+    function: Callable[[Any], Any] | None
+    forcing: tuple[AbstractForcing, ...]
+
+    def external(self, local: Any, moment: Moment) -> tuple[Any, dict[str, Array]]:
+        """Inputs from outside of the network, and what is added to derivatives, by name."""
+        node = self.model.node
+        slots: dict[str, Any] = {}
+        derivatives: dict[str, Any] = {}
+
+        def add(where: dict[str, Any], name: str, value: Any) -> None:
+            where[name] = where[name] + value if name in where else value
+
+        given = [self.constant]
+        if self.function is not None:
+            given.append(self.function(moment.time + local))
+        for inputs in given:
+            if inputs is not None:
+                for name in declarations(node.Inputs):
+                    add(slots, name, getattr(inputs, name))
+        if moment.row is not None:
+            add(slots, node.target, moment.row)
+        for noise, (start, end) in zip(self.forcing, moment.forcing, strict=True):
+            value = start
+            if moment.length is not None:
+                value = start + (end - start) * (local / moment.length)
+            name = noise.onto or node.target
+            add(slots if name in declarations(node.Inputs) else derivatives, name, value)
+        return node.Inputs(**slots), derivatives
+
+    def received(self, local: Any, state: Any, moment: Moment) -> Any:
+        """All that arrives at the input slots."""
+        external, _ = self.external(local, moment)
+        return self.model.receive(moment.time + local, state, external)
+
+    def local(self, local: Any, state: Any, moment: Moment) -> Callable[[Any], Any]:
+        """The vector field of each region by itself: what arrives is held as it is at `state`."""
+        external, derivatives = self.external(local, moment)
+        time = moment.time + local
+        received = self.model.receive(time, state, external)
+
+        def field(y: Any) -> Any:
+            return _plus(self.model.node.vector_field(time, y, received), derivatives)
+
+        return field
+
+    def __call__(self, local: Any, state: Any, moment: Moment) -> Any:
+        derivative = self.local(local, state, moment)(state)
+        return jax.tree.map(lambda d, x: jnp.asarray(d).astype(x.dtype), derivative, state)
+
+
+def _plus(derivative: Any, extra: dict[str, Array]) -> Any:
+    if not extra:
+        return derivative
+    names = list(extra)
+    return eqx.tree_at(
+        lambda d: [getattr(d, name) for name in names],
+        derivative,
+        [getattr(derivative, name) + extra[name] for name in names],
+    )
+
+
+class Diffusion(eqx.Module):
+    """The diffusion, as Diffrax takes it: a diagonal operator over the state variables."""
+
+    noises: tuple[AbstractDiffusion, ...]
+
+    def __call__(self, local: Any, state: Any, moment: Moment) -> lx.DiagonalLinearOperator:
+        factors: dict[str, Array] = {}
+        for noise in self.noises:
+            factors.update(noise.diffusion(moment.time + local, state))
+        return lx.DiagonalLinearOperator(fill_state(state, factors))
+
+
+def fill_state(state: Any, values: dict[str, Any]) -> Any:
+    """A State like `state` with these values, 0 elsewhere."""
+    return type(state)(
+        **{
+            name: jnp.broadcast_to(values.get(name, 0.0), x.shape).astype(x.dtype)
+            for name, x in vars(state).items()
+        }
+    )
+
+
+class Increment(diffrax.AbstractPath):
+    """A control whose increment over the step is known."""
+
+    value: Any
+    t0: Any
+    t1: Any
+
+    def evaluate(self, t0: Any, t1: Any = None, left: bool = True, use_levy: bool = False) -> Any:
+        del t0, t1, left
+        return self.value if use_levy or not hasattr(self.value, "W") else self.value.W
+
+
+def clip(state: Any) -> Any:
+    """The state within the declared bounds of its variables; NaN and infinity stay visible."""
+    clipped = {}
+    for name, declaration in declarations(type(state)).items():
+        value = getattr(state, name)
+        if declaration.bounds is not None:
+            # Adding 0 * x turns an infinity into NaN, which clipping alone would hide.
+            value = jnp.clip(value, *declaration.bounds) + 0 * value
+        clipped[name] = value
+    return type(state)(**clipped)

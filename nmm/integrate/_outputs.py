@@ -1,0 +1,95 @@
+"""What a run keeps: states, observables and observers, by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+
+from .._custom_types import Signal
+from .._declare import declarations
+from ..models._base import AbstractDynamics, AbstractModel, evaluate, observables, unknown_signal
+from ..observe import AbstractObserver
+
+
+class Outputs(eqx.Module):
+    """What a run keeps.
+
+    **Attributes:**
+
+    - `whole`: whether whole states are kept, as a State.
+    - `signals`: values kept as they are every so often, by name.
+    - `observers`: observers that ride along, by name.
+    """
+
+    whole: bool = eqx.field(static=True)
+    signals: dict[str, Signal] = eqx.field(static=True)
+    observers: dict[str, AbstractObserver]
+
+
+def parse_save(model: AbstractDynamics, save: Any) -> Outputs:
+    """Reads the argument `save` of `nmm.simulate`.
+
+    **Raises:**
+
+    - `ValueError` if it names what the model does not have.
+    - `TypeError` if it is of no kind that is understood.
+    """
+    node = model.node
+    if save is None:
+        return Outputs(True, {}, {})
+    if isinstance(save, str):
+        save = [save]
+    if isinstance(save, AbstractObserver) or callable(save):
+        raise TypeError(
+            "`save` should give names to observers and functions, as in {'bold': "
+            f"nmm.observe.BOLD(720.0)}}; got {save!r}."
+        )
+    if not isinstance(save, Mapping):
+        if not isinstance(save, Sequence) or not all(isinstance(name, str) for name in save):
+            raise TypeError(f"`save` should be None, names, or a dict by name; got {save!r}.")
+        save = {name: name for name in save}
+    signals, observers = {}, {}
+    for name, what in save.items():
+        if isinstance(what, AbstractObserver):
+            check_signal(node, what.signal)
+            observers[name] = what
+        else:
+            check_signal(node, what)
+            signals[name] = what
+    return Outputs(False, signals, observers)
+
+
+def check_signal(node: AbstractModel, signal: Signal) -> None:
+    """Refuses the name of what the model does not have."""
+    if signal is None or (callable(signal) and not isinstance(signal, str)):
+        return
+    if not isinstance(signal, str):
+        raise TypeError(
+            "A signal should be a name, a function (t, state, inputs) or an observer; "
+            f"got {signal!r}."
+        )
+    known = {*declarations(node.State), *observables(node)}
+    public_method = not signal.startswith("_") and callable(getattr(node, signal, None))
+    if signal not in known and not public_method:
+        raise ValueError(unknown_signal(node, signal))
+
+
+def evaluate_signal(
+    node: AbstractModel, signal: Signal, t: Any, state: Any, inputs: Callable[[], Any]
+) -> Any:
+    """The value of a signal. `inputs` is called only if it is needed."""
+    if signal is None:
+        signal = node.output
+    if isinstance(signal, str):
+        return evaluate(node, signal, state, inputs)
+    return signal(t, state, inputs())
+
+
+def unit_of(node: AbstractModel, signal: Signal) -> str | None:
+    """The unit of a named signal, as far as it is declared."""
+    if not isinstance(signal, str):
+        return None
+    variables = declarations(node.State)
+    if signal in variables:
+        return variables[signal].unit
+    return observables(node).get(signal, (None,))[0]

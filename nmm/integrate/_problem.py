@@ -1,0 +1,171 @@
+"""A run, read from the arguments of `nmm.simulate` and checked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._declare import broadcast_to, declarations, float_dtype, is_array_like
+from ..models._base import AbstractDynamics
+from ..noise import AbstractDiffusion, AbstractForcing, AbstractNoise
+from ._field import Field
+from ._outputs import Outputs
+from ._solution import Ending
+
+
+class Problem(eqx.Module):
+    """A run: what is integrated, from where, and what is kept.
+
+    **Attributes:**
+
+    - `field`, `diffusions`: drift and white noise.
+    - `state`: the start.
+    - `previous`: the end of the run that is continued, or `None`.
+    - `rows`: an input given as an array by step, or `None`.
+    - `dt`, `t1`, `save_every`, `transient`: in ms; see `nmm.simulate`.
+    """
+
+    field: Field
+    diffusions: tuple[AbstractDiffusion, ...]
+    solver: diffrax.AbstractSolver
+    outputs: Outputs
+    key: Any
+    state: Any
+    previous: Ending | None
+    rows: Array | None
+    t1: float = eqx.field(static=True)
+    dt: float | None = eqx.field(static=True)
+    save_every: float | None = eqx.field(static=True)
+    transient: float = eqx.field(static=True)
+    bounded: bool = eqx.field(static=True)
+
+
+def positive(value: Any, name: str) -> float:
+    """A time that must be a positive number known in advance."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError, jax.errors.ConcretizationTypeError) as error:
+        raise TypeError(
+            f"`{name}` should be a number of ms that is known in advance, got {value!r}."
+        ) from error
+    if not 0 < value < np.inf:
+        raise ValueError(f"`{name}` should be a positive number of ms, got {value}.")
+    return value
+
+
+def sort_noises(
+    model: AbstractDynamics, *given: Any
+) -> tuple[tuple[AbstractForcing, ...], tuple[AbstractDiffusion, ...]]:
+    """Noises with memory, and white noises.
+
+    **Raises:**
+
+    - `TypeError` for what is no noise.
+    - `ValueError` if the model lacks what a noise acts on, or two white noises act on the same
+        variable.
+    """
+    forcing: list[AbstractForcing] = []
+    diffusions: list[AbstractDiffusion] = []
+    taken: set[str] = set()
+    noises = [n for g in given if g is not None for n in (g if isinstance(g, tuple) else (g,))]
+    for noise in noises:
+        if not isinstance(noise, AbstractNoise):
+            raise TypeError(f"`noise` should be made of `nmm.noise` objects, got {noise!r}.")
+        noise.check(model.node)
+        if isinstance(noise, AbstractForcing):
+            forcing.append(noise)
+        if isinstance(noise, AbstractDiffusion):
+            for name in taken.intersection(noise.variables):
+                raise ValueError(f"`noise` should act on {name!r} once, got two white noises.")
+            taken.update(noise.variables)
+            diffusions.append(noise)
+    return tuple(forcing), tuple(diffusions)
+
+
+def parse_inputs(
+    model: AbstractDynamics, inputs: Any, steps: int | None
+) -> tuple[Any, Callable[[Any], Any] | None, Array | None]:
+    """The argument `inputs` as constants, as a function of time, and as rows by step.
+
+    **Raises:**
+
+    - `TypeError` or `ValueError` for what is none of these or does not fit.
+    """
+    node = model.node
+    if inputs is None:
+        return None, None, None
+    if isinstance(inputs, node.Inputs):
+        for name in declarations(node.Inputs):
+            value = getattr(inputs, name)
+            if np.ndim(value) > 0 and model.shape and np.shape(value)[-1:] != model.shape:
+                raise ValueError(
+                    f"`inputs.{name}` should be a scalar or have one value for each of the "
+                    f"{model.shape[0]} regions, got the shape {np.shape(value)}."
+                )
+        return inputs, None, None
+    if callable(inputs):
+        return None, inputs, None
+    rows = jnp.asarray(inputs) if eqx.is_array_like(inputs) else None
+    if rows is None or rows.ndim == 0:
+        raise TypeError(
+            f"`inputs` should be `{type(node).__name__}.Inputs(...)`, an array with one row a step "
+            f"for {node.target!r}, or a function of time; got {inputs!r}."
+        )
+    if steps is None:
+        raise ValueError(
+            "`inputs` given as an array need a fixed step; where steps adapt, give a function of "
+            "time."
+        )
+    fits = rows.ndim == 1 or (rows.ndim == 2 and rows.shape[1:] == (model.shape or rows.shape[1:]))
+    if rows.shape[0] != steps or not fits:
+        regions = model.shape[0] if model.shape else "regions"
+        raise ValueError(
+            f"`inputs` should have the shape ({steps},) or ({steps}, {regions}), one row a step; "
+            f"got {rows.shape}."
+        )
+    return None, None, rows
+
+
+def parse_start(
+    model: AbstractDynamics, state: Any, shape: tuple[int, ...] | int, *trees: Any
+) -> Any:
+    """The state from which a run starts, all leaves of one shape and dtype.
+
+    **Arguments:**
+
+    - `state`: a State, or `None` for the model's own.
+    - `trees`: what else takes part in the run; the dtype is the result type of all.
+
+    **Raises:**
+
+    - `TypeError` or `ValueError` if `state` is no State of the model, or does not fit to it.
+    """
+    node = model.node
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if shape and model.shape and shape[-1:] != model.shape:
+        raise ValueError(
+            f"`shape` should end in the {model.shape[0]} regions of the model, got {shape}."
+        )
+    dtype = float_dtype(model, trees)
+    if state is None:
+        state = model.initial_state(shape)
+    elif not isinstance(state, node.State):
+        raise TypeError(
+            f"`y0` should be a `{type(node).__name__}.State` or a `Solution`, got {state!r}."
+        )
+    for name, value in vars(state).items():
+        if not is_array_like(jnp.asarray(value, dtype=dtype) if np.ndim(value) == 0 else value):
+            raise TypeError(f"`y0.{name}` should hold real numbers, got {value!r}.")
+        if np.ndim(value) > 0 and model.shape and np.shape(value)[-1:] != model.shape:
+            raise ValueError(
+                f"`y0.{name}` should have one value for each of the {model.shape[0]} regions, got "
+                f"the shape {np.shape(value)}."
+            )
+    shapes = [np.shape(x) for x in jax.tree.leaves(state)]
+    full = np.broadcast_shapes(shape, model.shape, *shapes)
+    return jax.tree.map(lambda x: broadcast_to(x, full, dtype), state)

@@ -1,0 +1,194 @@
+"""The front door."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._custom_types import Key
+from ..models._base import AbstractDynamics
+from ..noise import AbstractNoise
+from ..observe._base import grid_steps
+from ._adaptive import solve_adaptively
+from ._field import Field
+from ._fixed import solve_on_grid
+from ._outputs import parse_save, unit_of
+from ._problem import Problem, parse_inputs, parse_start, positive, sort_noises
+from ._solution import RESULTS, DivergenceError, Solution
+from ._solvers import Heun
+
+
+def simulate(
+    model: AbstractDynamics,
+    t1: float,
+    dt: float | None = None,
+    *,
+    key: Key | None = None,
+    inputs: Any = None,
+    noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
+    save: Any = None,
+    shape: tuple[int, ...] | int = (),
+    save_every: float | None = None,
+    transient: float = 0.0,
+    y0: Any = None,
+    solver: diffrax.AbstractSolver | None = None,
+    bounded: bool = True,
+    stepsize_controller: diffrax.AbstractStepSizeController | None = None,
+    adjoint: diffrax.AbstractAdjoint | None = None,
+    event: diffrax.Event | None = None,
+    max_steps: int | None = 1_000_000,
+    throw: bool = True,
+) -> Solution:
+    r"""Integrates a model or a network for `t1` ms.
+
+    With a fixed step it is a scan over the solver's own step, in blocks that a gradient computes
+    again instead of storing; memory does not grow with time, unless every step is kept. A
+    `stepsize_controller`, an `adjoint` or an `event` selects `diffrax.diffeqsolve` instead. Either
+    way it can be jitted, vmapped and differentiated.
+
+    **Arguments:**
+
+    - `model`: a model or a `nmm.Network`.
+    - `t1`: duration in ms.
+    - `dt`: the step in ms; where steps adapt, the first step, which may be left out.
+    - `key`: random numbers of the noise. The same key gives the same noise alone and in a batch.
+    - `inputs`: from outside: an `Inputs` of constants; an array onto the model's target slot, one
+        row a step, `(steps,)` or `(steps, regions)`, held over the step; or a function of time,
+        `t -> Inputs`, evaluated at every stage.
+    - `noise`: a noise, or a tuple of several, for this run, beside those of the network itself.
+    - `save`: what to keep: `None` for whole states; names of state variables or observables; or a
+        dict from a name of your choice to a state variable, observable, observer
+        (`nmm.observe`) or function `f(t, state, inputs)`.
+    - `shape`: regions of a bare model with scalar parameters, `()` for one.
+    - `save_every`: ms from one kept value to the next; `dt` by default. Observers have periods of
+        their own.
+    - `transient`: ms at the start whose samples are dropped.
+    - `y0`: a State to start from; or a `Solution`, whose run goes on exactly as it would have:
+        noise, observers and step count included (and `key`, unless another is given).
+    - `solver`: by default `nmm.Heun()`; where steps adapt, `diffrax.Tsit5()` without and
+        `diffrax.Heun()` with noise. Any Diffrax solver will do.
+    - `bounded`: whether variables are kept within their declared bounds.
+    - `stepsize_controller`, `adjoint`, `event`, `max_steps`: as in `diffrax.diffeqsolve`.
+    - `throw`: whether a run that fails raises. If not, `sol.result` says so.
+
+    **Returns:**
+
+    A `nmm.Solution`: `sol.ts`, `sol.ys`, `sol["name"]`, `sol.y1`. The start itself is no sample;
+    the first one is at the end of the first step, window or period.
+
+    **Raises:**
+
+    - `ValueError` or `TypeError`, naming the argument, for what does not fit.
+    - `nmm.DivergenceError` if the run becomes non-finite: when, in which variables and regions.
+        Inside of compiled code it is Equinox's runtime error, which names when and which variable.
+    """
+    t1 = positive(t1, "t1")
+    adapts = not (stepsize_controller is None and adjoint is None and event is None)
+    if dt is not None:
+        dt = positive(dt, "dt")
+    elif not adapts:
+        raise ValueError("`dt` should be given, unless steps adapt (`stepsize_controller`).")
+    if save_every is not None:
+        save_every = positive(save_every, "save_every")
+    if not 0 <= transient < t1:
+        raise ValueError(f"`transient` should be in [0, {t1}), before `t1`; got {transient}.")
+    outputs = parse_save(model, save)
+    forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
+    steps = None if adapts or dt is None else grid_steps(t1, dt, "`t1`")
+    constant, function, rows = parse_inputs(model, inputs, steps)
+    previous = y0.ending if isinstance(y0, Solution) else None
+    if key is None and previous is not None:
+        key = previous.key
+    if key is None and (forcing or diffusions):
+        raise ValueError("`key` should be given, since there is noise: `key=jax.random.key(0)`.")
+    if solver is None:
+        noisy = diffrax.Heun() if forcing or diffusions else diffrax.Tsit5()
+        solver = noisy if adapts else Heun()
+    problem = Problem(
+        field=Field(model, constant, function, forcing),
+        diffusions=diffusions,
+        solver=solver,
+        outputs=outputs,
+        key=key,
+        state=parse_start(
+            model,
+            y0.y1 if isinstance(y0, Solution) else y0,
+            shape,
+            (forcing, diffusions, outputs, constant, rows),
+        ),
+        previous=previous,
+        rows=rows,
+        t1=t1,
+        dt=dt,
+        save_every=save_every,
+        transient=float(transient),
+        bounded=bounded,
+    )
+    if adapts:
+        fields = solve_adaptively(problem, stepsize_controller, adjoint, event, max_steps)
+    else:
+        fields = solve_on_grid(problem)
+    signals = {name: name for name in fields["times"]} | dict(outputs.signals)
+    signals |= {name: None for name in outputs.observers}
+    solution = Solution(
+        **fields,
+        units=tuple((name, unit_of(model.node, what)) for name, what in signals.items()),
+        regions=getattr(getattr(model, "connectome", None), "labels", None),
+    )
+    return _raise_if_failed(solution) if throw else solution
+
+
+def _raise_if_failed(solution: Solution) -> Solution:
+    """Raises at once if the outcome is known, else when the compiled code runs."""
+    failed = solution.result != RESULTS.successful
+    if not isinstance(failed, jax.core.Tracer):
+        if bool(failed):
+            raise _error(solution)
+        return solution
+    stats = solution.stats
+    names = [field for field in vars(solution.y1)]
+    intervals = 16
+    end = solution.ending.time
+    slot = jnp.clip((stats["non_finite_by"] / end * intervals).astype(int) - 1, 0, intervals - 1)
+    index = jnp.argmax(stats["non_finite"]) * intervals + slot
+    messages = [
+        f"`{name}` became non-finite between {end * max(i - 1, 0) / intervals:g} and "
+        f"{end * (i + 2) / intervals:g} ms. {_ADVICE}"
+        for name in names
+        for i in range(intervals)
+    ]
+    non_finite = solution.result == RESULTS.non_finite
+    other = failed & ~non_finite
+    dynamic, static = eqx.partition((solution.ys, solution.y1), eqx.is_array)
+    dynamic = eqx.branched_error_if(dynamic, failed & non_finite, index, messages)
+    dynamic = eqx.error_if(dynamic, other, "The solver failed; see `sol.result`, `throw=False`.")
+    ys, y1 = eqx.combine(dynamic, static)
+    return eqx.tree_at(lambda s: (s.ys, s.y1), solution, (ys, y1))
+
+
+_ADVICE = "Try a smaller `dt`, or parameters nearer to their plausible range."
+
+
+def _error(solution: Solution) -> Exception:
+    if bool(solution.result != RESULTS.non_finite):
+        return RuntimeError(f"The run failed: {solution.result}")
+    stats = solution.stats
+    latest = float(stats["non_finite_by"])
+    earliest = max(latest - stats["check_interval"], 0.0)
+    parts = []
+    for (name, value), bad in zip(
+        vars(solution.y1).items(), np.asarray(stats["non_finite"]), strict=True
+    ):
+        if bad:
+            where = np.flatnonzero(~np.isfinite(np.atleast_1d(value)).reshape(-1))
+            labels = solution.regions
+            shown = [labels[i] if labels and len(labels) > i else int(i) for i in where[:5]]
+            more = f" and {len(where) - 5} more" if len(where) > 5 else ""
+            parts.append(f"`{name}` (regions {shown}{more})" if np.ndim(value) else f"`{name}`")
+    return DivergenceError(
+        f"The run became non-finite between {earliest:g} and {latest:g} ms, in "
+        f"{', '.join(parts)}. {_ADVICE}"
+    )

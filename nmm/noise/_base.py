@@ -1,0 +1,133 @@
+"""The contract of noise, and the random numbers behind it."""
+
+import abc
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from .._declare import declarations
+
+
+class AbstractNoise(eqx.Module):
+    """Randomness that drives a model: either a diffusion of states, or a forcing with memory.
+
+    On a grid, step `n` has its own random numbers, made from the key and `n` alone. They are thus
+    the same in a single run, in a batch, in a run that is continued, and when a gradient computes
+    a step again; and they need no memory.
+
+    **Attributes:**
+
+    - `resolution`: the grid in ms on which the noise is drawn; the step `dt` if `None`. Runs
+        with different `dt` but the same `resolution` and key follow the same Brownian path,
+        which is how convergence is measured.
+    """
+
+    resolution: eqx.AbstractVar[float | None]
+
+    @abc.abstractmethod
+    def check(self, node: Any) -> None:
+        """Refuses a model that lacks what this noise acts on."""
+
+    @abc.abstractmethod
+    def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """How many random numbers a step takes, for regions of this shape."""
+
+    @abc.abstractmethod
+    def combine(self, normals: Float[Array, "fine *shape"], dt: float) -> Float[Array, "*shape"]:
+        """One standard normal number for the `fine` ones of consecutive steps of `dt` ms."""
+
+
+class AbstractDiffusion(AbstractNoise):
+    """White noise, $g(t, x)\\,dW$ on state variables."""
+
+    @abc.abstractmethod
+    def diffusion(self, t: Any, state: Any) -> dict[str, Array]:
+        """The factor $g$ of each noisy state variable, in its unit per sqrt(ms)."""
+
+    @property
+    @abc.abstractmethod
+    def variables(self) -> tuple[str, ...]:
+        """The noisy state variables."""
+
+
+class AbstractForcing(AbstractNoise):
+    """Noise with memory of its own, which is added to an input slot or to a derivative."""
+
+    onto: eqx.AbstractVar[str | None]
+
+    @abc.abstractmethod
+    def start(self, normal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The stationary start, from a standard normal number."""
+
+    @abc.abstractmethod
+    def advance(
+        self, value: Float[Array, "*shape"], normal: Float[Array, "*shape"], dt: Any
+    ) -> Float[Array, "*shape"]:
+        """The value `dt` ms later, exactly."""
+
+    @abc.abstractmethod
+    def drift(self, value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The drift of the process, per ms."""
+
+    @abc.abstractmethod
+    def intensity(self, value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The diffusion of the process, per sqrt(ms)."""
+
+
+def step_normals(
+    noise: AbstractNoise,
+    key: PRNGKeyArray,
+    n: Int[Array, " steps"],
+    shape: tuple[int, ...],
+    dt: float,
+    dtype: Any,
+) -> Float[Array, "steps *shape"]:
+    """The standard normal numbers of the steps `n`.
+
+    **Raises:**
+
+    - `ValueError` if `dt` is not a multiple of `noise.resolution`.
+    """
+    fine = steps_per(noise.resolution, dt)
+    drawn = noise.draw_shape(shape)
+
+    def normals(step):
+        ns = step * fine + jnp.arange(fine)
+        return jax.vmap(lambda i: jr.normal(jr.fold_in(key, i), drawn, dtype))(ns)
+
+    if fine == 1:
+        return jax.vmap(lambda i: jr.normal(jr.fold_in(key, i), drawn, dtype))(n)
+    return jax.vmap(lambda step: noise.combine(normals(step), dt / fine))(n)
+
+
+def steps_per(resolution: float | None, dt: float) -> int:
+    """How many steps of `resolution` there are in one of `dt`."""
+    if resolution is None:
+        return 1
+    ratio = dt / resolution
+    if ratio < 0.5 or not math.isclose(ratio, round(ratio), rel_tol=1e-6):
+        raise ValueError(
+            f"`dt` should be a multiple of the `resolution` of the noise, {resolution} ms, "
+            f"got {dt} ms."
+        )
+    return round(ratio)
+
+
+def check_variables(node: Any, names: tuple[str, ...]) -> None:
+    """Refuses names that are no state variables of the model."""
+    known = list(declarations(node.State))
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"White noise should act on state variables of `{type(node).__name__}`, some of "
+                f"{known}, got {name!r}."
+            )
+
+
+START = 2**31 - 1
+"""The step whose random numbers make the stationary start; no run is that long."""

@@ -1,0 +1,126 @@
+"""The contract of an observer: what a scanner sees, computed while a run goes on."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._custom_types import Signal
+
+
+class AbstractObserver(eqx.Module):
+    """Turns a signal of the model into samples, with a memory of its own and no more.
+
+    An observer takes steps of its own on the mean of the signal over each, and emits a sample
+    after every `period`. Window `k` covers the values after the grid steps in
+    `((k - 1) period, k period]`, and its sample is stamped with the end of the window.
+
+    **Attributes:**
+
+    - `period`: ms from sample to sample.
+    - `signal`: what is observed: a state variable, an observable, a function `f(t, state,
+        inputs)`, or `None` for the model's own output.
+    """
+
+    period: eqx.AbstractVar[float]
+    signal: eqx.AbstractVar[Signal]
+
+    @property
+    @abc.abstractmethod
+    def longest_step(self) -> float:
+        """The longest step of its own, in ms; the actual one divides the period."""
+
+    @abc.abstractmethod
+    def init(self, like: Float[Array, "*shape"]) -> Any:
+        """The state at rest, for a signal of this shape."""
+
+    @abc.abstractmethod
+    def advance(self, state: Any, mean: Float[Array, "*shape"], duration: float) -> Any:
+        """The state after `duration` ms in which the signal was `mean` on average."""
+
+    @abc.abstractmethod
+    def sample(self, state: Any) -> Float[Array, "*shape"]:
+        """The sample, at the end of a period."""
+
+    @abc.abstractmethod
+    def vector_field(self, state: Any, signal: Float[Array, "*shape"]) -> Any:
+        """The derivative per ms of the state that is integrated along where steps adapt."""
+
+    @abc.abstractmethod
+    def sample_between(self, before: Any, after: Any) -> Float[Array, "*shape"]:
+        """The sample, from the integrated state at the start and the end of a period."""
+
+    def __call__(
+        self, series: Float[Array, "time *regions"], dt: float
+    ) -> Float[Array, "samples *regions"]:
+        """Observes a saved signal, from rest; the same numbers as during the run.
+
+        **Arguments:**
+
+        - `series`: the signal after each step of `dt` ms.
+        - `dt`: ms from row to row.
+
+        **Raises:**
+
+        - `ValueError` if `dt` does not divide the period.
+        """
+        per_sample, per_step = observer_steps(self, dt)
+        samples = series.shape[0] // per_sample
+        means = series[: samples * per_sample].reshape(
+            samples, per_sample // per_step, per_step, *series.shape[1:]
+        )
+
+        def one_sample(state, rows):
+            def one_step(state, mean):
+                return self.advance(state, mean, per_step * dt), None
+
+            state, _ = jax.lax.scan(one_step, state, rows)
+            return state, self.sample(state)
+
+        start = self.init(jnp.zeros_like(series[0]))
+        return jax.lax.scan(one_sample, start, jnp.mean(means, axis=2))[1]
+
+
+def observer_steps(
+    observer: AbstractObserver, dt: float, others: tuple[int, ...] = ()
+) -> tuple[int, int]:
+    """Grid steps in a period, and in a step of the observer's own.
+
+    **Arguments:**
+
+    - `others`: periods, in grid steps, of what else happens in the run. A step that fits into
+        them, or they into it, is preferred, since it saves loops.
+
+    **Raises:**
+
+    - `ValueError` if `dt` does not divide the period.
+    """
+    per_sample = grid_steps(observer.period, dt, f"`period` of `{type(observer).__name__}`")
+    fitting = [
+        n
+        for n in range(1, per_sample + 1)
+        if per_sample % n == 0 and n * dt <= observer.longest_step * (1 + 1e-6)
+    ] or [1]
+    for n in reversed(fitting):
+        if all(n % other == 0 or other % n == 0 for other in others) and n * 2 > fitting[-1]:
+            return per_sample, n
+    return per_sample, fitting[-1]
+
+
+def grid_steps(duration: float, dt: float, name: str) -> int:
+    """How many steps of `dt` make `duration`.
+
+    **Raises:**
+
+    - `ValueError`, naming `name`, if that is no whole number, or less than one.
+    """
+    ratio = duration / dt
+    steps = round(ratio)
+    if steps < 1 or abs(ratio - steps) > 1e-6 * max(ratio, 1):
+        raise ValueError(
+            f"{name} should be a multiple of `dt`, got {duration} ms and a `dt` of {dt} ms."
+        )
+    return steps

@@ -1,0 +1,69 @@
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from .._custom_types import Signal
+from ._balloon_windkessel import BalloonWindkessel, HaemodynamicState
+from ._base import AbstractObserver
+
+
+class BOLD(AbstractObserver):
+    """The BOLD signal of each region, one sample a repetition time.
+
+    The haemodynamics take steps of their own, of at most `step` ms, on the mean activity over
+    each, so that they add little to a run.
+
+    **Arguments:**
+
+    - `tr`: repetition time in ms.
+    - `signal`: the activity that drives the vessels; see `nmm.observe.AbstractObserver`. It should
+        be of order 0.1 to 1, such as a gating variable.
+    - `haemodynamics`: a `nmm.observe.BalloonWindkessel`; a published set of constants by
+        `BalloonWindkessel.preset`.
+    - `step`: longest haemodynamic step in ms.
+    """
+
+    period: float = eqx.field(static=True)
+    signal: Signal = eqx.field(static=True)
+    haemodynamics: BalloonWindkessel
+    step: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        tr: float,
+        signal: Signal = None,
+        *,
+        haemodynamics: BalloonWindkessel | None = None,
+        step: float = 8.0,
+    ):
+        self.period = float(tr)
+        self.signal = signal
+        self.haemodynamics = BalloonWindkessel() if haemodynamics is None else haemodynamics
+        self.step = float(step)
+
+    @property
+    def longest_step(self) -> float:
+        return self.step
+
+    def init(self, like: Float[Array, "*shape"]) -> HaemodynamicState:
+        return self.haemodynamics.init(like)
+
+    def advance(
+        self, state: HaemodynamicState, mean: Float[Array, "*shape"], duration: float
+    ) -> HaemodynamicState:
+        return self.haemodynamics.advance(state, mean, duration)
+
+    def sample(self, state: HaemodynamicState) -> Float[Array, "*shape"]:
+        return self.haemodynamics.output(state)
+
+    def vector_field(
+        self, state: HaemodynamicState, signal: Float[Array, "*shape"]
+    ) -> HaemodynamicState:
+        per_second = self.haemodynamics.vector_field(state, signal)
+        return jax.tree.map(lambda x: x / 1000, per_second)
+
+    def sample_between(self, before: Any, after: HaemodynamicState) -> Float[Array, "*shape"]:
+        del before
+        return self.sample(after)
