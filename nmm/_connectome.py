@@ -18,7 +18,7 @@ from ._connectome_io import LengthUnit, Orientation, Source, read_connectome
 from ._custom_types import Key, Weights
 from ._declare import as_float
 
-Region = str | int
+Region = str | int | np.integer
 Scaling = Literal["spectral_radius", "maximum", "row_sum", "raw"]
 Surrogate = Literal["shuffle", "permute", "strength", "distance"]
 
@@ -235,7 +235,7 @@ class Connectome(eqx.Module):
         return self._with_weights(jnp.where(negative, -logarithm, logarithm))
 
     def threshold(
-        self, minimum: ArrayLike | None = None, *, density: float | None = None
+        self, minimum: ArrayLike | None = None, *, density: float | int | None = None
     ) -> "Connectome":
         """Sets weak connections to 0. Connections of a region with itself are left alone.
 

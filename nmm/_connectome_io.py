@@ -207,7 +207,7 @@ def _text_table(text: str, name: str, part: str) -> Table:
 
 
 def _is_header(row: list[str]) -> bool:
-    return row[0] == "" or not all(map(_is_number, row[1:]))
+    return row[0] == "" or any(cell and not _is_number(cell) for cell in row[1:])
 
 
 def _is_number(cell: str) -> bool:
