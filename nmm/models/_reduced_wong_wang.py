@@ -14,11 +14,12 @@ class ReducedWongWang(AbstractModel):
     $$\dot S = -S / \tau_s + (1 - S)\,\gamma\,H(x), \qquad x = w J_N S + J_N c + I_o + I_{ext}$$
     $$H(x) = \frac{a x - b}{1 - e^{-d (a x - b)}}$$
 
-    One stable state of 1.7 Hz at the defaults; strong coupling adds a state of high rates. $S$ is
-    kept in [0, 1]. Smooth; $H$ has its limit $1/d$ at $a x = b$.
+    One stable state of 1.7 Hz at the defaults, which coupling raises. $S$ is kept in [0, 1].
+    Smooth; $H$ has its limit $1/d$ at $a x = b$.
 
     Rates inside are per ms ($a$ = 270 per (nA s), $b$ = 108 Hz, $d$ = 0.154 s in the papers). The
-    defaults of $w$ and $I_o$ are those of The Virtual Brain; preset `"deco2013"` has the paper's.
+    defaults of $w$ and $I_o$ are those of The Virtual Brain; preset `"deco2013"` has the paper's,
+    at which a region rests at 0.55 Hz and coupling adds a second stable state, of high rates.
 
     Reference: Deco, Ponce-Alvarez, Mantini, Romani, Hagmann, Corbetta (2013) Journal of
     Neuroscience 33:11239; Wong, Wang (2006) Journal of Neuroscience 26:1314.
