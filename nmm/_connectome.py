@@ -27,11 +27,6 @@ def _as_labels(labels: Iterable[str] | None) -> tuple[str, ...] | None:
     return None if labels is None else tuple(str(label) for label in labels)
 
 
-def _as_numbers(value: Any) -> Any:
-    # Complex numbers are left for the check to refuse: converting would drop a part of them.
-    return value if value is None or np.iscomplexobj(value) else as_float(value)
-
-
 class Connectome(eqx.Module):
     r"""The connections between regions: weights, tract lengths, names and places.
 
@@ -51,10 +46,10 @@ class Connectome(eqx.Module):
     fitted. Inside of `jax.jit` only the shapes are checked, since values are not known there.
     """
 
-    weights: Weights = eqx.field(converter=_as_numbers)
-    tract_lengths: Weights | None = eqx.field(converter=_as_numbers, default=None)
+    weights: Weights = eqx.field(converter=as_float)
+    tract_lengths: Weights | None = eqx.field(converter=as_float, default=None)
     labels: tuple[str, ...] | None = eqx.field(static=True, converter=_as_labels, default=None)
-    centres: Float[Array, "regions 3"] | None = eqx.field(converter=_as_numbers, default=None)
+    centres: Float[Array, "regions 3"] | None = eqx.field(converter=as_float, default=None)
 
     def __check_init__(self):
         _check_numbers("weights", self.weights)
@@ -199,8 +194,8 @@ class Connectome(eqx.Module):
 
         **Arguments:**
 
-        - `by`: `"spectral_radius"`, the largest magnitude among the eigenvalues, so that a linear
-            network is stable up to G = 1 / leak in every parcellation; `"maximum"`, the largest
+        - `by`: `"spectral_radius"`, the largest magnitude among the eigenvalues, so that the linear
+            network x' = -x + G W x is stable for G < 1, whatever W; `"maximum"`, the largest
             absolute weight; `"row_sum"`, for each row the sum of its absolute weights, so that
             every region receives the same in all (a region that receives nothing stays so); or
             `"raw"`, which changes nothing.
@@ -263,6 +258,10 @@ class Connectome(eqx.Module):
         """Sets the diagonal of `weights` to 0."""
         return self._with_weights(jnp.where(jnp.eye(self.n_regions, dtype=bool), 0, self.weights))
 
+    def _indices(self, regions: Iterable[Region]) -> list[int]:
+        # A label alone is one region, not a sequence of letters.
+        return [self.index(each) for each in ([regions] if isinstance(regions, str) else regions)]
+
     def subset(self, regions: Iterable[Region]) -> "Connectome":
         """Keeps some regions, in the order given.
 
@@ -270,11 +269,10 @@ class Connectome(eqx.Module):
 
         - `regions`: labels or numbers.
         """
-        regions = list(regions)
-        kept = np.array([self.index(region) for region in regions], int)
+        kept = np.array(self._indices(regions), int)
         if len(kept) == 0 or len(np.unique(kept)) < len(kept):
             raise ValueError(
-                f"`regions` should name at least one region, and each once; got {regions}."
+                f"`regions` should name at least one region, and each once; got {kept.tolist()}."
             )
         square = np.ix_(kept, kept)
         return Connectome(
@@ -294,12 +292,12 @@ class Connectome(eqx.Module):
 
         **Arguments:**
 
-        - `regions`: labels or numbers; all that they send and receive is cut.
+        - `regions`: a label, or several labels or numbers; all that they send and receive is cut.
         - `edges`: pairs `(target, source)`. One direction only: to cut a tract both ways, give
             both pairs.
         """
         cut = np.zeros(self.weights.shape, bool)
-        for region in map(self.index, regions):
+        for region in self._indices(regions):
             cut[region, :] = cut[:, region] = True
         for target, source in edges:
             cut[self.index(target), self.index(source)] = True
@@ -371,7 +369,9 @@ class Connectome(eqx.Module):
         return self.tract_lengths / speed
 
     def __repr__(self) -> str:
-        return _summary(self) if _is_known(self.weights) else f"Connectome({self.weights})"
+        if _is_known(self.weights) and self.weights.ndim == 2:
+            return _summary(self)
+        return f"Connectome({eqx.tree_pformat(self.weights)})"  # traced, batched, or taken out
 
     def __pdoc__(self, **kwargs: Any) -> wadler_lindig.AbstractDoc:
         # Inside of a network's printout, in place of a line for each label.

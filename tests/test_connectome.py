@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from nmm._connectome import Connectome
+from nmm import Connectome
 
 WEIGHTS = np.array([[0.0, 1, 2], [3, 0, 4], [5, 6, 0]])  # not symmetric: a transpose shows
 LENGTHS = 10 * WEIGHTS
@@ -117,7 +117,9 @@ def test_summary_says_what_there_is(conn):
     assert "10 to 60 mm, mean 35 mm" in text
     assert str(Connectome(np.zeros((2, 2)))).endswith("0% of pairs connected, symmetric")
     # Where the numbers are not known, printing (in an error message, say) still works.
-    assert "shape=(3, 3)" in str(eqx.filter_eval_shape(Connectome.log, conn))
+    assert "shape=(3, 3)" in repr(eqx.filter_eval_shape(Connectome.log, conn))
+    batched = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), conn)
+    assert repr(batched) == "Connectome(f64[2,3,3])"
     assert repr(jax.tree.map(lambda _: None, conn)) == "Connectome(None)"
 
 
@@ -206,6 +208,7 @@ def test_subset_takes_everything_along(conn):
 
 def test_lesions_cut_regions_both_ways_and_edges_one_way(conn):
     np.testing.assert_array_equal(conn.lesion(["B"]).weights, [[0, 0, 2], [0, 0, 0], [5, 0, 0]])
+    np.testing.assert_array_equal(conn.lesion("B").weights, conn.lesion([1]).weights)
     cut = conn.lesion(edges=[("A", "C")])  # target A, source C
     np.testing.assert_array_equal(cut.weights, [[0, 1, 0], [3, 0, 4], [5, 6, 0]])
     np.testing.assert_array_equal(cut.tract_lengths, LENGTHS)
