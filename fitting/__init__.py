@@ -1,0 +1,3 @@
+"""Fitting, sweeping and inference for `nmm` models."""
+
+from . import objectives as objectives

@@ -11,6 +11,7 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array
 
+from ..noise._base import start_forcing
 from ._field import Diffusion, Moment, clip
 from ._outputs import evaluate_signal
 from ._problem import Problem
@@ -210,16 +211,13 @@ def _start(problem: Problem, moment: Any, signal: Any) -> Augmented:
             },
         )
     leaf = jax.tree.leaves(problem.state)[0]
-    forcing = []
-    for i, noise in enumerate(problem.field.forcing):
-        key = jr.fold_in(jr.fold_in(problem.key, i), 2**31 - 1)
-        forcing.append(noise.start(jr.normal(key, leaf.shape, leaf.dtype)).astype(leaf.dtype))
-    bare = Augmented(problem.state, tuple(forcing), {})
+    forcing = start_forcing(problem.field.forcing, problem.key, leaf.shape, leaf.dtype)
+    bare = Augmented(problem.state, forcing, {})
     observers = {
         name: observer.init(signal(observer.signal, 0.0, bare))
         for name, observer in problem.outputs.observers.items()
     }
-    return Augmented(problem.state, tuple(forcing), observers)
+    return Augmented(problem.state, forcing, observers)
 
 
 def _levy_area(solver: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..observe._base import grid_steps, observer_steps
-from ._grid import NEVER, Carry, Grid
+from ._grid import NEVER, BlockCarry, Carry, Grid
 from ._plan import make_plan
 from ._problem import Problem
 from ._solution import RESULTS, Ending
@@ -34,8 +34,7 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
         for name, observer in outputs.observers.items()
     }
     begin = 0 if problem.previous is None else _begin(problem.previous, dt)
-    noisy = bool(problem.diffusions or problem.field.forcing)
-    plan = make_plan(steps, begin, [*periods.values(), *own.values()], noisy)
+    plan = make_plan(steps, begin, periods.values(), own.values())
     grid = Grid(
         field=problem.field,
         diffusions=problem.diffusions,
@@ -44,8 +43,8 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
         key=problem.key,
         plan=plan,
         dt=dt,
-        periods=tuple(periods.items()),
-        own_steps=tuple(own.items()),
+        periods=periods,
+        own_steps=own,
         dropped=grid_steps(problem.transient, dt, "`transient`") if problem.transient else 0,
         bounded=problem.bounded,
     )
@@ -69,7 +68,7 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
             carry.bad_step == NEVER, jnp.inf, carry.bad_step.astype(float) * dt
         ),
         "non_finite": carry.bad,
-        "check_interval": plan.lengths[plan.checkpoint] * dt,
+        "check_interval": plan.block * dt,
     }
     return {
         "ys": values[""] if outputs.whole else values,
@@ -94,13 +93,13 @@ def _begin(previous: Ending, dt: float) -> int:
 
 @eqx.filter_jit
 def _run(
-    grid: Grid, state: Any, previous: Carry | None, rows: Array | None, base: Any
-) -> tuple[Carry, dict[str, Any], Any]:
+    grid: Grid, state: Any, previous: BlockCarry | None, rows: Array | None, base: Any
+) -> tuple[BlockCarry, dict[str, Any], Any]:
     """Compiled once for each kind of run; from which step on does not matter."""
     plan = grid.plan
     first_row = None
     if rows is not None:
-        after = plan.blocks * plan.lengths[0] - plan.offset - plan.steps
+        after = plan.blocks * plan.block - plan.offset - plan.steps
         rows = jnp.pad(rows, [(plan.offset, after)] + [(0, 0)] * (rows.ndim - 1))
         rows = rows.astype(jax.tree.leaves(state)[0].dtype)
         first_row = rows[plan.offset]
@@ -108,42 +107,35 @@ def _run(
     if previous is not None:
         carry = _continue(carry, previous)
     carry, raw = grid.run(carry, base, rows)
-    periods = dict(grid.periods)
     values = {}
     for name, value in raw.items():
-        chosen, _ = plan.samples(periods.get(name, periods.get("", 0)), grid.dropped)
+        period = grid.periods[name if name in grid.periods else ""]
+        chosen, _ = plan.samples(period, grid.dropped)
         values[name] = jax.tree.map(lambda x, c=chosen: _take(x, c), value)
-    result = RESULTS.successful if carry.result is None else RESULTS.promote(carry.result)
+    reported = carry.steps.result
+    result = RESULTS.successful if reported is None else RESULTS.promote(reported)
     failed = (carry.bad_step != NEVER) & (result == RESULTS.successful)
     return carry, values, RESULTS.where(failed, RESULTS.non_finite, result)
 
 
-def _continue(fresh: Carry, previous: Carry) -> Carry:
+def _continue(fresh: BlockCarry, previous: BlockCarry) -> BlockCarry:
     """What the earlier run ended with; observers that it did not have start from rest."""
-    if len(fresh.forcing) != len(previous.forcing):
+    forcing, solver_state = previous.steps.forcing, previous.steps.solver_state
+    if len(fresh.steps.forcing) != len(forcing):
         raise ValueError(
             "`noise` should be that of the run that is continued, which had "
-            f"{len(previous.forcing)} noises with memory, got {len(fresh.forcing)}; `y0=sol.y1` "
+            f"{len(forcing)} noises with memory, got {len(fresh.steps.forcing)}; `y0=sol.y1` "
             "starts anew from its last state."
         )
+    if jax.tree.structure(fresh.steps.solver_state) != jax.tree.structure(solver_state):
+        solver_state = fresh.steps.solver_state
     observers = dict(fresh.observers)
-    for name, value in previous.observers.items():
-        if name in observers:
-            if jax.tree.structure(observers[name]) != jax.tree.structure(value):
-                raise ValueError(f"`save` has another kind of observer as {name!r} than before.")
-            observers[name] = value
-    same_solver = jax.tree.structure(fresh.solver_state) == jax.tree.structure(
-        previous.solver_state
-    )
-    return Carry(
-        state=fresh.state,
-        solver_state=previous.solver_state if same_solver else fresh.solver_state,
-        forcing=previous.forcing,
-        observers=observers,
-        bad_step=previous.bad_step,
-        bad=previous.bad,
-        result=fresh.result,
-    )
+    for name in observers.keys() & previous.observers.keys():
+        if jax.tree.structure(observers[name]) != jax.tree.structure(previous.observers[name]):
+            raise ValueError(f"`save` has another kind of observer as {name!r} than before.")
+        observers[name] = previous.observers[name]
+    steps = Carry(fresh.state, solver_state, forcing, fresh.steps.result)
+    return BlockCarry(steps, observers, previous.bad_step, previous.bad)
 
 
 def _take(x: Array, rows: list[int]) -> Array:

@@ -1,4 +1,4 @@
-"""Integration on a fixed grid: one loop, in which everything else is an action at some length."""
+"""Integration on a fixed grid: a scan over blocks, and in each a scan over solver steps."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array
 
-from ..noise._base import START, AbstractDiffusion, step_normals
+from .._declare import declarations
+from ..noise._base import AbstractDiffusion, counter_key, start_forcing, step_normals
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._outputs import Outputs, evaluate_signal
 from ._plan import Plan
@@ -26,23 +26,38 @@ class Carry(eqx.Module):
 
     - `state`, `solver_state`: of the model and of the solver.
     - `forcing`: the value of each noise with memory.
-    - `observers`: for each observer its state, and the sum of its signal since its last step.
-    - `bad_step`: end of the first block after which a variable was not finite.
-    - `bad`: which variables were not, in the order of the State.
     - `result`: the first failure that the solver reported; `None` if it cannot fail.
     """
 
     state: Any
     solver_state: Any
     forcing: tuple[Array, ...]
-    observers: dict[str, tuple[Any, Array]]
-    bad_step: Array
-    bad: Array
     result: Any
 
 
+class BlockCarry(eqx.Module):
+    """What goes from block to block.
+
+    **Attributes:**
+
+    - `steps`: what goes from step to step.
+    - `observers`: for each observer its state, and the sum of its signal since its last step.
+    - `bad_step`: end of the first block after which a variable was not finite.
+    - `bad`: which variables were not, in the order of the State.
+    """
+
+    steps: Carry
+    observers: dict[str, tuple[Any, Array]]
+    bad_step: Array
+    bad: Array
+
+    @property
+    def state(self) -> Any:
+        return self.steps.state
+
+
 class Grid(eqx.Module):
-    """A run on a grid: what does not change from step to step.
+    """A run on a grid: all that does not change from step to step.
 
     **Attributes:**
 
@@ -58,43 +73,33 @@ class Grid(eqx.Module):
     key: Any
     plan: Plan = eqx.field(static=True)
     dt: float = eqx.field(static=True)
-    periods: tuple[tuple[str, int], ...] = eqx.field(static=True)
-    own_steps: tuple[tuple[str, int], ...] = eqx.field(static=True)
+    periods: dict[str, int] = eqx.field(static=True)
+    own_steps: dict[str, int] = eqx.field(static=True)
     dropped: int = eqx.field(static=True)
     bounded: bool = eqx.field(static=True)
 
-    @property
-    def _node(self) -> Any:
-        return self.field.model.node
-
-    def start(self, state: Any, first: Array, row: Any) -> Carry:
-        """What a fresh run starts from."""
-        state = jax.tree.map(jnp.asarray, state)
+    def start(self, state: Any, first: Array, row: Any) -> BlockCarry:
+        """What a fresh run starts from, at step `first`."""
         shape, dtype = _common(state)
-        forcing = []
-        for i, noise in enumerate(self.field.forcing):
-            n = jnp.full((1,), START, jnp.int32)
-            drawn = noise.draw_shape(shape)
-            key = jr.fold_in(jr.fold_in(self.key, i), n[0])
-            forcing.append(noise.start(jr.normal(key, drawn, dtype)).astype(dtype))
-        forcing = tuple(forcing)
+        forcing = start_forcing(self.field.forcing, self.key, shape, dtype)
         moment = self._moment(first, row, tuple(zip(forcing, forcing, strict=True)), dtype)
-        observers = {
-            name: (observer.init(like), jnp.zeros_like(like))
-            for name, observer in self.outputs.observers.items()
-            for like in [self._signal(observer.signal, 0.0, state, moment)]
-        }
-        return Carry(
+        observers = {}
+        for name, observer in self.outputs.observers.items():
+            like = self._signal(observer.signal, 0.0, state, moment)
+            observers[name] = (observer.init(like), jnp.zeros_like(like))
+        draws = tuple(jnp.zeros(noise.draw_shape(shape), dtype) for noise in self._drawing)
+        zero, dt = jnp.zeros((), dtype), jnp.asarray(self.dt, dtype)
+        terms = self._terms(state, draws[len(forcing) :], dt)
+        steps = Carry(
             state=state,
-            solver_state=self._solver_state(state, moment, dtype),
+            solver_state=self.solver.init(terms, zero, dt, state, moment),
             forcing=forcing,
-            observers=observers,
-            bad_step=jnp.asarray(NEVER, jnp.int32),
-            bad=jnp.zeros(len(jax.tree.leaves(state)), bool),
             result=None if isinstance(self.solver, LEAN) else diffrax.RESULTS.successful,
         )
+        bad = jnp.zeros(len(jax.tree.leaves(state)), bool)
+        return BlockCarry(steps, observers, jnp.asarray(NEVER, jnp.int32), bad)
 
-    def run(self, carry: Carry, base: Array, rows: Any) -> tuple[Carry, dict[str, Any]]:
+    def run(self, carry: BlockCarry, base: Array, rows: Any) -> tuple[BlockCarry, dict[str, Any]]:
         """All blocks of the plan.
 
         **Arguments:**
@@ -104,169 +109,158 @@ class Grid(eqx.Module):
 
         **Returns:**
 
-        What the run ends with, and the rows of each output, one a pass of its loop.
+        What the run ends with, and the rows of each output, one after every `plan.unit(period)`.
         """
         plan = self.plan
-        length = plan.lengths[0]
-        first = base + plan.offset
-        limits = (first, first + plan.steps)
-        starts = base + length * jnp.arange(plan.blocks, dtype=jnp.int32)
-        rows = _split(rows, plan.blocks, length)
+        limits = (base + plan.offset, base + plan.offset + plan.steps)
+        starts = base + plan.block * jnp.arange(plan.blocks, dtype=jnp.int32)
+        rows = jax.tree.map(lambda x: x.reshape(plan.blocks, plan.block, *x.shape[1:]), rows)
 
-        def block(carry, xs):
-            return self._level(0, carry, *xs, limits)
+        # A gradient computes a block again instead of storing it.
+        @jax.checkpoint
+        def block(carry: BlockCarry, xs: Any) -> tuple[BlockCarry, dict[str, Any]]:
+            return self._block(carry, *xs, limits)
 
-        carry, out = jax.lax.scan(self._remember(0, block), carry, (starts, rows))
-        depth = len(plan.lengths)
-        flat = {}
-        for name, (level, values) in _levels(out).items():
-            axes = min(level, depth - 1) + 1
-            flat[name] = jax.tree.map(lambda x, a=axes: x.reshape(-1, *x.shape[a:]), values)
-        return carry, flat
+        carry, out = jax.lax.scan(block, carry, (starts, rows))
+        return carry, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
 
-    def _remember(self, level: int, body: Any) -> Any:
-        if level == self.plan.checkpoint:
-            return jax.checkpoint(body, prevent_cse=False)
-        return body
-
-    def _level(
-        self, i: int, carry: Carry, n: Array, xs: Any, limits: tuple[Array, Array]
-    ) -> tuple[Carry, dict[str, Any]]:
-        """The steps from `n` on of one pass of loop `i`."""
-        lengths = self.plan.lengths
-        if i == self.plan.tile:
-            xs = (xs, self._draw(n, lengths[i], carry))
-        if lengths[i] == 1:
-            carry, out = self._step(carry, n, xs, limits), {}
-        else:
-            inner = lengths[i + 1]
-            passes = lengths[i] // inner
-            starts = n + inner * jnp.arange(passes, dtype=jnp.int32)
-
-            def body(carry, xs):
-                return self._level(i + 1, carry, *xs, limits)
-
-            carry, out = jax.lax.scan(
-                self._remember(i + 1, body), carry, (starts, _split(xs, passes, inner))
-            )
-        carry, emitted = self._leave(i, carry, n + lengths[i], xs, limits)
-        return carry, {**out, f"level{i}": emitted}
-
-    def _draw(self, n: Array, steps: int, carry: Carry) -> tuple[Array, ...]:
-        """The random numbers of the steps from `n` on."""
+    def _block(
+        self, carry: BlockCarry, n: Array, rows: Any, limits: tuple[Array, Array]
+    ) -> tuple[BlockCarry, dict[str, Any]]:
+        """The steps of one block, from step `n` on, and what is sampled of them."""
         shape, dtype = _common(carry.state)
-        ns = n + jnp.arange(steps, dtype=jnp.int32)
-        noises = (*self.field.forcing, *(d for d in self.diffusions for _ in range(self._areas)))
-        return tuple(
-            step_normals(noise, jr.fold_in(self.key, i), ns, shape, self.dt, dtype)
-            for i, noise in enumerate(noises)
+        ns = n + jnp.arange(self.plan.block, dtype=jnp.int32)
+        draws = tuple(
+            step_normals(noise, counter_key(self.key, i), ns, shape, self.dt, dtype)
+            for i, noise in enumerate(self._drawing)
         )
 
-    def _step(self, carry: Carry, n: Array, xs: Any, limits: tuple[Array, Array]) -> Carry:
+        def step(steps: Carry, xs: Any) -> tuple[Carry, Any]:
+            n, row, draws = xs
+            new = self._step(steps, n, row, draws)
+            if self.plan.masked:
+                new = _where((n >= limits[0]) & (n < limits[1]), new, steps)
+            return new, self._trace(new)
+
+        steps, trace = jax.lax.scan(step, carry.steps, (ns, rows, draws))
+        observers, emitted = {}, {}
+        for name in self.outputs.observers:
+            values = self._values(self.outputs.observers[name].signal, ns + 1, trace, rows)
+            observers[name], emitted[name] = self._observe(
+                name, carry.observers[name], values, n, limits
+            )
+        if "" in self.periods:
+            unit = self.plan.unit(self.periods[""])
+            ns, trace, rows = jax.tree.map(lambda x: x[unit - 1 :: unit], (ns, trace, rows))
+            if self.outputs.whole:
+                emitted[""] = trace.state
+            for name, signal in self.outputs.signals.items():
+                emitted[name] = self._values(signal, ns + 1, trace, rows)
+        bad_step, bad = _check(steps.state, n + self.plan.block, carry.bad_step, carry.bad)
+        return BlockCarry(steps, observers, bad_step, bad), emitted
+
+    def _step(self, carry: Carry, n: Array, row: Any, draws: tuple[Array, ...]) -> Carry:
         """One step of the solver, from step `n`."""
-        row, draws = xs if self.plan.tile >= 0 else (xs, ())
-        row, draws = jax.tree.map(lambda x: x[0], (row, draws))
         _, dtype = _common(carry.state)
-        n_forcing = len(self.field.forcing)
         forcing = tuple(
             noise.advance(value, draw, self.dt).astype(dtype)
-            for noise, value, draw in zip(
-                self.field.forcing, carry.forcing, draws[:n_forcing], strict=True
-            )
+            for noise, value, draw in zip(self.field.forcing, carry.forcing, draws, strict=False)
         )
         moment = self._moment(n, row, tuple(zip(carry.forcing, forcing, strict=True)), dtype)
-        dt = jnp.asarray(self.dt, dtype)
+        zero, dt = jnp.zeros((), dtype), jnp.asarray(self.dt, dtype)
+        # Inputs may jump from step to step, so that a solver must not reuse its last evaluation.
+        jumped = True
+        terms = self._terms(carry.state, draws[len(forcing) :], dt)
         state, _, _, solver_state, result = self.solver.step(
-            self._terms(carry.state, draws[n_forcing:], dt),
-            jnp.zeros((), dtype),
-            dt,
-            carry.state,
-            moment,
-            carry.solver_state,
-            True,  # Inputs may jump between steps, so nothing is taken over from the last one.
+            terms, zero, dt, carry.state, moment, carry.solver_state, jumped
         )
-        if self.bounded:
-            state = clip(state)
-        observers = {}
-        for name, observer in self.outputs.observers.items():
-            own, total = carry.observers[name]
-            value = self._signal(observer.signal, dt, state, moment)
-            observers[name] = (own, total + value)
-        new = Carry(
-            state=state,
+        if carry.result is not None:
+            fine = carry.result == diffrax.RESULTS.successful
+            result = diffrax.RESULTS.where(fine, result, carry.result)
+        return Carry(
+            state=clip(state) if self.bounded else state,
             solver_state=solver_state,
             forcing=forcing,
-            observers=observers,
-            bad_step=carry.bad_step,
-            bad=carry.bad,
-            result=None
-            if carry.result is None
-            else diffrax.RESULTS.where(
-                carry.result == diffrax.RESULTS.successful, result, carry.result
-            ),
+            result=None if carry.result is None else result,
         )
-        if self.plan.masked:
-            live = (n >= limits[0]) & (n < limits[1])
-            new = _where(live, new, carry)
-        return new
 
-    def _leave(
-        self, i: int, carry: Carry, end: Array, xs: Any, limits: tuple[Array, Array]
-    ) -> tuple[Carry, dict[str, Any]]:
-        """What happens at the end of a pass of loop `i`, which ends at step `end`."""
-        plan = self.plan
-        within = (end > limits[0]) & (end <= limits[1]) if plan.masked else True
-        observers = dict(carry.observers)
-        emitted: dict[str, Any] = {}
-        periods = dict(self.periods)
-        for name, per_step in self.own_steps:
-            observer = self.outputs.observers[name]
-            own, total = observers[name]
-            if plan.level(per_step) == i:
-                new = (
-                    observer.advance(own, total / per_step, per_step * self.dt),
-                    jnp.zeros_like(total),
-                )
-                due: Any = within
-                if plan.lengths[i] != per_step:
-                    due = due & (end % per_step == 0)
-                own, total = observers[name] = _where(due, new, (own, total))
-            if plan.level(periods[name]) == i:
-                emitted[name] = observer.sample(own)
-        if "" in periods and plan.level(periods[""]) == i:
-            emitted.update(self._values(carry, end, xs))
-        bad_step, bad = carry.bad_step, carry.bad
-        if i == plan.checkpoint:
-            now = jnp.stack([~jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(carry.state)])
-            first = (bad_step == NEVER) & jnp.any(now)
-            bad_step = jnp.where(first, end, bad_step)
-            bad = jnp.where(first, now, bad)
-        carry = eqx.tree_at(
-            lambda c: (c.observers, c.bad_step, c.bad), carry, (observers, bad_step, bad)
-        )
-        return carry, emitted
+    def _trace(self, carry: Carry) -> Carry:
+        """What is needed of a step afterwards; `None` in place of what is not."""
+        signals = [o.signal or self._node.output for o in self.outputs.observers.values()]
+        signals += self.outputs.signals.values()
+        needed = {s for s in signals if isinstance(s, str)}
+        variables = set(declarations(self._node.State))
+        # An observable or a function may look at anything.
+        whole = self.outputs.whole or not needed <= variables or len(needed) < len(set(signals))
+        kept = vars(carry.state) if whole else {name: getattr(carry.state, name) for name in needed}
+        state = object.__new__(type(carry.state))
+        for name in vars(carry.state):
+            object.__setattr__(state, name, kept.get(name))
+        return Carry(state, None, carry.forcing if whole else (), None)
 
-    def _values(self, carry: Carry, end: Array, xs: Any) -> dict[str, Any]:
-        """The values to keep, at step `end`."""
-        if self.outputs.whole:
-            return {"": carry.state}
-        row = jax.tree.map(lambda x: x[-1], xs[0] if isinstance(xs, tuple) else xs)
-        _, dtype = _common(carry.state)
-        forcing = tuple(zip(carry.forcing, carry.forcing, strict=True))
-        moment = self._moment(end, row, forcing, dtype)
-        return {
-            name: self._signal(signal, jnp.zeros((), dtype), carry.state, moment)
-            for name, signal in self.outputs.signals.items()
-        }
+    def _values(self, signal: Any, ns: Array, trace: Carry, rows: Any) -> Array:
+        """The values of a signal at the ends of steps."""
+        signal = signal or self._node.output
+        if isinstance(signal, str) and signal in declarations(self._node.State):
+            return getattr(trace.state, signal)
+
+        def value(n: Array, carry: Carry, row: Any) -> Array:
+            leaf = next(x for x in jax.tree.leaves(carry.state))
+            forcing = tuple(zip(carry.forcing, carry.forcing, strict=True))
+            moment = self._moment(n, row, forcing, leaf.dtype)
+            return self._signal(signal, jnp.zeros((), leaf.dtype), carry.state, moment)
+
+        return jax.vmap(value)(ns, trace, rows)
+
+    def _observe(
+        self, name: str, carry: tuple[Any, Array], values: Array, n: Array, limits: Any
+    ) -> tuple[tuple[Any, Array], Array]:
+        """An observer over the values of a block: its steps, and its samples."""
+        plan, observer, own_step = self.plan, self.outputs.observers[name], self.own_steps[name]
+        unit = plan.unit(own_step)
+        if plan.masked:
+            ns = n + jnp.arange(plan.block, dtype=jnp.int32)
+            live = (ns >= limits[0]) & (ns < limits[1])
+            values = jnp.where(live.reshape(-1, *[1] * (values.ndim - 1)), values, 0)
+        sums = jnp.sum(values.reshape(-1, unit, *values.shape[1:]), axis=1)
+        ends = n + unit * jnp.arange(1, len(sums) + 1, dtype=jnp.int32)
+
+        def step(carry: tuple[Any, Array], xs: tuple[Array, Array]) -> tuple[Any, Any]:
+            own, total = carry
+            added, end = xs
+            total = total + added
+            new = observer.advance(own, total / own_step, own_step * self.dt), total * 0
+            due: Any = True if unit == own_step else end % own_step == 0
+            if plan.masked:
+                due = due & (end > limits[0]) & (end <= limits[1])
+            new = _where(due, new, (own, total))
+            return new, new[0]
+
+        carry, states = jax.lax.scan(step, carry, (sums, ends))
+        every = plan.unit(self.periods[name]) // unit
+        states = jax.tree.map(lambda x: x[every - 1 :: every], states)
+        return carry, jax.vmap(observer.sample)(states)
+
+    @property
+    def _node(self) -> Any:
+        return self.field.model.node
+
+    @property
+    def _drawing(self) -> tuple[Any, ...]:
+        """What takes random numbers: noises with memory, and as often as needed white ones."""
+        return (*self.field.forcing, *(d for d in self.diffusions for _ in range(self._areas)))
+
+    @property
+    def _areas(self) -> int:
+        """How many random numbers the solver takes of a Brownian motion in a step."""
+        wanted = getattr(self.solver, "minimal_levy_area", diffrax.AbstractBrownianIncrement)
+        return 1 + next(i for i, area in enumerate(LEVY_AREAS) if issubclass(area, wanted))
 
     def _signal(self, signal: Any, local: Any, state: Any, moment: Moment) -> Array:
-        return evaluate_signal(
-            self._node,
-            signal,
-            moment.time + local,
-            state,
-            lambda: self.field.received(local, state, moment),
-        )
+        def inputs() -> Any:
+            return self.field.received(local, state, moment)
+
+        return evaluate_signal(self._node, signal, moment.time + local, state, inputs)
 
     def _moment(self, n: Array, row: Any, forcing: Any, dtype: Any) -> Moment:
         dt = jnp.asarray(self.dt, dtype)
@@ -277,6 +271,7 @@ class Grid(eqx.Module):
         if not self.diffusions:
             return drift
         areas = []
+        # Variance of the increment over a step of length 1, and of its space-time areas.
         for area, variance in zip(range(self._areas), (1.0, 1 / 12, 1 / 720), strict=False):
             normals = {
                 name: jnp.sqrt(variance * dt) * draw[k]
@@ -284,36 +279,27 @@ class Grid(eqx.Module):
                 for k, name in enumerate(noise.variables)
             }
             areas.append(fill_state(state, normals))
+        control = areas[0]
         if self._areas > 1:
-            kind = _LEVY_AREAS[self._areas - 1]
-            areas = [kind(jax.tree.map(lambda _: dt, areas[0]), *areas)]
-        control = Increment(areas[0], jnp.zeros_like(dt), dt)
-        return diffrax.MultiTerm(drift, diffrax.ControlTerm(Diffusion(self.diffusions), control))
-
-    @property
-    def _areas(self) -> int:
-        """How many random numbers the solver takes of a Brownian motion in a step."""
-        wanted = getattr(self.solver, "minimal_levy_area", diffrax.AbstractBrownianIncrement)
-        return 1 + next(i for i, area in enumerate(_LEVY_AREAS) if issubclass(area, wanted))
-
-    def _solver_state(self, state: Any, moment: Moment, dtype: Any) -> Any:
-        dt = jnp.asarray(self.dt, dtype)
-        shape, _ = _common(state)
-        draws = tuple(
-            jnp.zeros(d.draw_shape(shape), dtype)
-            for d in self.diffusions
-            for _ in range(self._areas)
-        )
-        terms = self._terms(state, draws, dt)
-        return self.solver.init(terms, jnp.zeros((), dtype), dt, state, moment)
+            lengths = jax.tree.map(lambda _: dt, areas[0])
+            control = LEVY_AREAS[self._areas - 1](lengths, *areas)
+        path = Increment(control, jnp.zeros_like(dt), dt)
+        return diffrax.MultiTerm(drift, diffrax.ControlTerm(Diffusion(self.diffusions), path))
 
 
-_LEVY_AREAS = (
+LEVY_AREAS = (
     diffrax.BrownianIncrement,
     diffrax.SpaceTimeLevyArea,
     diffrax.SpaceTimeTimeLevyArea,
 )
-"""What solvers may ask of a Brownian motion: its increment, and its first two areas."""
+"""What a solver may ask of a Brownian motion: its increment, and its first two areas."""
+
+
+def _check(state: Any, end: Array, bad_step: Array, bad: Array) -> tuple[Array, Array]:
+    """Notes the first time that a variable is found to be non-finite."""
+    now = jnp.stack([~jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)])
+    first = (bad_step == NEVER) & jnp.any(now)
+    return jnp.where(first, end, bad_step), jnp.where(first, now, bad)
 
 
 def _common(state: Any) -> tuple[tuple[int, ...], Any]:
@@ -322,21 +308,7 @@ def _common(state: Any) -> tuple[tuple[int, ...], Any]:
     return leaf.shape, leaf.dtype
 
 
-def _split(xs: Any, passes: int, length: int) -> Any:
-    """Rows by step as rows by pass and step."""
-    return jax.tree.map(lambda x: x.reshape(passes, length, *x.shape[1:]), xs)
-
-
 def _where(condition: Any, new: Any, old: Any) -> Any:
     if condition is True:
         return new
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
-
-
-def _levels(out: dict[str, Any]) -> dict[str, tuple[int, Any]]:
-    """Each output with the loop that emits it."""
-    return {
-        name: (int(level.removeprefix("level")), values)
-        for level, emitted in out.items()
-        for name, values in emitted.items()
-    }

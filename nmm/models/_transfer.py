@@ -9,23 +9,38 @@ from .._custom_types import Parameter
 from .._declare import param
 
 
+@jax.custom_jvp
 def rectified_exponential(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     r"""$z / (1 - e^{-z})$, the rate function of Abbott and Chance (2005) in its own units.
 
     About $z$ for large $z$, about 0 for very negative $z$, and 1 at the removable singularity
     $z = 0$. Smooth; value and gradient are finite for every finite $z$.
     """
-    # Written in |z|, so that no exponential overflows; the sign picks one of two equal forms.
-    size = jnp.abs(z)
-    small = size < 0.05
-    safe = jnp.where(small, 1.0, size)
-    decay = jnp.exp(-safe)
-    far = safe * jnp.where(z > 0, 1.0, decay) / -jnp.expm1(-safe)
-    # The series is exact to rounding, and so is its gradient, where that of the quotient cancels.
-    centre = jnp.where(small, z, 0.0)
+    small, safe, centre = _split(z)
     square = centre**2
-    near = 1 + centre / 2 + square * (1 / 12 - square * (1 / 720 - square / 30240))
-    return jnp.where(small, near, far)
+    even = square * (1 / 12 - square * (1 / 720 - square * (1 / 30240 - square / 1209600)))
+    # Below -80, where the value is under 1e-32, the exponential would overflow in float32.
+    bounded = jnp.maximum(safe, -80.0)
+    return jnp.where(small, 1 + centre / 2 + even, bounded / (1 - jnp.exp(-bounded)))
+
+
+# Written out, since the derivative of the expression above needs several divisions and saves all of
+# its parts for the way back: with this rule, the gradient of a run takes less than half the time.
+@rectified_exponential.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (z,), (tangent,) = primals, tangents
+    value = rectified_exponential(z)
+    small, safe, centre = _split(z)
+    square = centre**2
+    odd = centre * (1 / 6 - square * (1 / 180 - square * (1 / 5040 - square / 151200)))
+    slope = jnp.where(small, 1 / 2 + odd, value / safe * (1 + (safe - value)))
+    return value, slope * tangent
+
+
+def _split(z: Array) -> tuple[Array, Array, Array]:
+    """Where `z` is so small that only the series is exact; and `z` elsewhere, and `z` there."""
+    small = jnp.abs(z) < 0.1
+    return small, jnp.where(small, 1.0, z), jnp.where(small, z, 0.0)
 
 
 class Sigmoid(eqx.Module):

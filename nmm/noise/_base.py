@@ -8,8 +8,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jax.extend.random import threefry_2x32
+from jaxtyping import Array, Float, Int, UInt
 
+from .._custom_types import Key
 from .._declare import declarations
 
 
@@ -81,28 +83,53 @@ class AbstractForcing(AbstractNoise):
 
 def step_normals(
     noise: AbstractNoise,
-    key: PRNGKeyArray,
+    key: UInt[Array, "2"],
     n: Int[Array, " steps"],
     shape: tuple[int, ...],
     dt: float,
     dtype: Any,
 ) -> Float[Array, "steps *shape"]:
-    """The standard normal numbers of the steps `n`.
+    """The standard normal numbers of the steps `n`, from the key of `counter_key`.
 
     **Raises:**
 
     - `ValueError` if `dt` is not a multiple of `noise.resolution`.
     """
     fine = steps_per(noise.resolution, dt)
-    drawn = noise.draw_shape(shape)
-
-    def normals(step):
-        ns = step * fine + jnp.arange(fine)
-        return jax.vmap(lambda i: jr.normal(jr.fold_in(key, i), drawn, dtype))(ns)
-
+    shape = noise.draw_shape(shape)
     if fine == 1:
-        return jax.vmap(lambda i: jr.normal(jr.fold_in(key, i), drawn, dtype))(n)
-    return jax.vmap(lambda step: noise.combine(normals(step), dt / fine))(n)
+        return counter_normals(key, n, shape, dtype)
+    ns = (n[:, None] * fine + jnp.arange(fine, dtype=n.dtype)).reshape(-1)
+    normals = counter_normals(key, ns, shape, dtype).reshape(len(n), fine, *shape)
+    return jax.vmap(lambda x: noise.combine(x, dt / fine))(normals)
+
+
+def counter_key(key: Key, stream: int) -> UInt[Array, "2"]:
+    """A key for `counter_normals`, one for each stream of random numbers of a run."""
+    return jr.bits(jr.fold_in(key, stream), (2,), jnp.uint32)
+
+
+def counter_normals(
+    key: UInt[Array, "2"], n: Int[Array, " steps"], shape: tuple[int, ...], dtype: Any
+) -> Float[Array, "steps *shape"]:
+    """Standard normal numbers that depend on the key, the step and their place in it alone.
+
+    One call of the Threefry hash on the counter (step, place) makes two of them. Folding the step
+    into the key and drawing from that costs twice as much to run and to compile.
+    """
+    size = math.prod(shape)
+    half = (size + 1) // 2
+    steps = jnp.repeat(n.astype(jnp.uint32), half)
+    places = jnp.tile(jnp.arange(half, dtype=jnp.uint32), len(n))
+    bits = threefry_2x32(key, jnp.concatenate([steps, places])).reshape(2, len(n), half)
+    # Uniform within (-1, 1), symmetric about 0, the ends left out.
+    if jnp.dtype(dtype) == jnp.float64:
+        uniform = bits.astype(dtype) * 2.0**-31 - (1 - 2.0**-32)
+    else:
+        one_to_two = (bits >> 9) | jnp.uint32(0x3F800000)
+        uniform = jax.lax.bitcast_convert_type(one_to_two, jnp.float32) * 2 - (3 - 2.0**-23)
+    normals = (math.sqrt(2) * jax.lax.erf_inv(uniform)).astype(dtype)
+    return jnp.concatenate(list(normals), axis=1)[:, :size].reshape(len(n), *shape)
 
 
 def steps_per(resolution: float | None, dt: float) -> int:
@@ -131,3 +158,15 @@ def check_variables(node: Any, names: tuple[str, ...]) -> None:
 
 START = 2**31 - 1
 """The step whose random numbers make the stationary start; no run is that long."""
+
+
+def start_forcing(
+    noises: tuple[AbstractForcing, ...], key: Key | None, shape: tuple[int, ...], dtype: Any
+) -> tuple[Array, ...]:
+    """The stationary start of each noise with memory."""
+    n = jnp.full((1,), START, jnp.int32)
+    started = []
+    for i, noise in enumerate(noises):
+        (normal,) = counter_normals(counter_key(key, i), n, noise.draw_shape(shape), dtype)
+        started.append(noise.start(normal).astype(dtype))
+    return tuple(started)

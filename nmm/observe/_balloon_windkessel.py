@@ -1,6 +1,6 @@
 """Haemodynamics: from neural activity to the BOLD signal."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -153,7 +153,7 @@ class BalloonWindkessel(eqx.Module):
         check_parameters(self)
 
     @classmethod
-    def preset(cls, name: str, **parameters: Any) -> Self:
+    def preset(cls, name: str, **parameters: Any) -> "BalloonWindkessel":
         """The published set of constants of this name.
 
         **Arguments:**
