@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -116,7 +117,7 @@ class Network(AbstractDynamics):
         """All that arrives at the regions: `inputs`, the stimulus, and what they hear."""
         weights = self.connectome.weights
         sent = evaluate(self.node, self._source, state, self._no_inputs)
-        sums = jnp.matmul(self.coupling.message(sent), weights.T)
+        sums = jax.tree.map(lambda x: _weighted_sum(weights, x), self.coupling.message(sent))
         heard = self.coupling.receive(sent, sums, jnp.sum(weights, axis=-1))
         total = {self._target: heard}
         for given in (inputs, None if self.stimulus is None else self.stimulus(t)):
@@ -132,3 +133,10 @@ class Network(AbstractDynamics):
     def initial_state(self, shape: tuple[int, ...] = (), key: Key | None = None) -> Any:
         """The state in which a run starts; see `nmm.AbstractModel.initial_state`."""
         return self.node.initial_state(shape or self.shape, key)
+
+
+def _weighted_sum(weights: Array, features: Array) -> Array:
+    """Over the sources, for each target; axes in front of the regions are batches."""
+    # Not `features @ weights.T`, whose transpose is computed again in every step.
+    last = features.ndim - 1
+    return jax.lax.dot_general(features, weights, (((last,), (1,)), ((), ())))

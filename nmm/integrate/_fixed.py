@@ -34,7 +34,7 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
         for name, observer in outputs.observers.items()
     }
     begin = 0 if problem.previous is None else _begin(problem.previous, dt)
-    plan = make_plan(steps, begin, periods.values(), own.values())
+    plan = make_plan(steps, begin, tuple(periods.values()), tuple(own.values()))
     grid = Grid(
         field=problem.field,
         diffusions=problem.diffusions,

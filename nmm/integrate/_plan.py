@@ -1,8 +1,8 @@
 """The plan of a run on a grid: integers only, made once, before anything is traced."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Iterable
 
 SHORTEST_BLOCK = 1200
 """Steps in a block of a long run, at least.
@@ -55,7 +55,10 @@ class Plan:
         return [end // unit - 1 for end in chosen], chosen
 
 
-def make_plan(steps: int, start: int, periods: Iterable[int], own_steps: Iterable[int]) -> Plan:
+@functools.lru_cache(maxsize=1024)
+def make_plan(
+    steps: int, start: int, periods: tuple[int, ...], own_steps: tuple[int, ...]
+) -> Plan:
     """Plans `steps` steps from step `start` on.
 
     **Arguments:**
@@ -64,7 +67,6 @@ def make_plan(steps: int, start: int, periods: Iterable[int], own_steps: Iterabl
     - `own_steps`: numbers of steps in the steps that observers take.
     """
     target = min(steps, max(SHORTEST_BLOCK, math.isqrt(steps)))
-    periods, own_steps = tuple(periods), tuple(own_steps)
     common = math.gcd(start, steps)
 
     def cost(block: int) -> float:
