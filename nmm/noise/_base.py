@@ -127,7 +127,8 @@ def counter_normals(
         uniform = bits.astype(dtype) * 2.0**-31 - (1 - 2.0**-32)
     else:
         one_to_two = (bits >> 9) | jnp.uint32(0x3F800000)
-        uniform = jax.lax.bitcast_convert_type(one_to_two, jnp.float32) * 2 - (3 - 2.0**-23)
+        # In this order nothing is rounded; 3 - 2^-23 at once would be 3, and -1 would be reached.
+        uniform = (jax.lax.bitcast_convert_type(one_to_two, jnp.float32) - 1.5) * 2 + 2.0**-23
     normals = (math.sqrt(2) * jax.lax.erf_inv(uniform)).astype(dtype)
     return jnp.concatenate(list(normals), axis=1)[:, :size].reshape(len(n), *shape)
 

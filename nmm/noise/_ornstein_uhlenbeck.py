@@ -56,9 +56,8 @@ class OrnsteinUhlenbeck(AbstractForcing):
         return shape
 
     def combine(self, normals: Float[Array, "fine *shape"], dt: float) -> Float[Array, "*shape"]:
-        decay = jnp.exp(-dt / self.tau)
-        power = jnp.arange(len(normals) - 1, -1, -1).reshape(-1, *[1] * (normals.ndim - 1))
-        weights = decay**power
+        steps_left = jnp.arange(len(normals) - 1, -1, -1).reshape(-1, *[1] * (normals.ndim - 1))
+        weights = jnp.exp(-steps_left * dt / self.tau)
         return jnp.sum(weights * normals, axis=0) / jnp.sqrt(jnp.sum(weights**2, axis=0))
 
     def start(self, normal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
