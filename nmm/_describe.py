@@ -83,7 +83,7 @@ def _sections(
     )
     if issubclass(cls, AbstractModel) and not inspect.isabstract(cls):
         yield from _model(cls)
-        yield from _presets(cls)
+    yield from _presets(cls)
     if cls not in seen and reference:
         yield f"Reference: {reference}"
     seen.add(cls)
@@ -168,10 +168,10 @@ def _model(cls: type[AbstractModel]) -> Iterator[str]:
     )
 
 
-def _presets(cls: type[AbstractModel]) -> Iterator[str]:
-    """What each preset changes."""
+def _presets(cls: Any) -> Iterator[str]:
+    """What each preset changes, of a class that has some."""
 
-    def values(model: AbstractModel) -> dict[str, str]:
+    def values(model: Any) -> dict[str, str]:
         return {path: _value(v, len(d.shape)) for path, d, v in declared_parameters(model)}
 
     def changes(name: str) -> str:
@@ -179,7 +179,7 @@ def _presets(cls: type[AbstractModel]) -> Iterator[str]:
         chosen = values(cls.preset(name)).items()
         return ", ".join(f"`{path}` = {v}" for path, v in chosen if v != usual.get(path))
 
-    rows = [(f"`{name}`", changes(name)) for name in cls.presets]
+    rows = [(f"`{name}`", changes(name)) for name in getattr(cls, "presets", ())]
     yield from _table("Presets", ("name", "differs from the defaults in"), rows)
 
 

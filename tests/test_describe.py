@@ -102,6 +102,21 @@ def test_what_is_made_of_parts_is_described_part_by_part_with_full_paths():
     assert nmm.describe(Whole) == "# Whole"  # It has no defaults to show.
 
 
+def test_observers_are_described_with_their_presets():
+    text = nmm.describe(nmm.observe.BalloonWindkessel)
+    assert row(text, "kappa")[3:5] == ["1/s", "0.3 to 2"] and "Friston" in text
+    for name in nmm.observe.BalloonWindkessel.presets:
+        assert row(text, name)
+
+
+def test_network_is_described_by_the_paths_of_its_parameters():
+    net = nmm.Network(nmm.Hopf(), jnp.ones((3, 3)), nmm.coupling.Diffusive(G=0.5))
+    text = nmm.describe(net)
+    assert row(text, "coupling.G")[1:3] == ["0.5", "1"]
+    assert row(text, "node.a")[1] == "0.25"
+    assert row(text, "connectome.weights")[1] == "1 to 1 (3 x 3 values)"
+
+
 def test_description_inside_of_jit_says_that_values_are_traced():
     seen = []
     jax.jit(lambda a: seen.append(nmm.describe(nmm.Hopf(a=a))) or a)(0.1)
