@@ -56,7 +56,7 @@ def field(model, state, inputs=None):
 def solve(model, y0, ts, inputs=None, signal=lambda model, state: state, tol=1e-10):
     """Samples at `ts` of a run from `y0`; regions are independent of each other."""
     return diffrax.diffeqsolve(
-        diffrax.ODETerm(lambda t, y, args: field(*args[:1], y, args[1])),
+        diffrax.ODETerm(lambda t, y, args: field(args[0], y, args[1])),
         diffrax.Tsit5(),
         ts[0],
         ts[-1],
