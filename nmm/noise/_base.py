@@ -122,15 +122,19 @@ def counter_normals(
     steps = jnp.repeat(n.astype(jnp.uint32), half)
     places = jnp.tile(jnp.arange(half, dtype=jnp.uint32), len(n))
     bits = threefry_2x32(key, jnp.concatenate([steps, places])).reshape(2, len(n), half)
-    # Uniform within (-1, 1), symmetric about 0, the ends left out.
-    if jnp.dtype(dtype) == jnp.float64:
-        uniform = bits.astype(dtype) * 2.0**-31 - (1 - 2.0**-32)
-    else:
-        one_to_two = (bits >> 9) | jnp.uint32(0x3F800000)
-        # In this order nothing is rounded; 3 - 2^-23 at once would be 3, and -1 would be reached.
-        uniform = (jax.lax.bitcast_convert_type(one_to_two, jnp.float32) - 1.5) * 2 + 2.0**-23
-    normals = (math.sqrt(2) * jax.lax.erf_inv(uniform)).astype(dtype)
+    normals = (math.sqrt(2) * jax.lax.erf_inv(open_uniform(bits, dtype))).astype(dtype)
     return jnp.concatenate(list(normals), axis=1)[:, :size].reshape(len(n), *shape)
+
+
+def open_uniform(bits: UInt[Array, "*shape"], dtype: Any) -> Float[Array, "*shape"]:
+    """Uniform numbers within (-1, 1), symmetric about 0, from 32 random bits each.
+
+    Neither end is ever reached, since there the normal distribution has its infinities.
+    """
+    if jnp.dtype(dtype) == jnp.float64:
+        return bits.astype(dtype) * 2.0**-31 + (2.0**-32 - 1)
+    one_to_two = jax.lax.bitcast_convert_type((bits >> 9) | jnp.uint32(0x3F800000), jnp.float32)
+    return (one_to_two - 1) * 2 + (2.0**-23 - 1)
 
 
 def steps_per(resolution: float | None, dt: float) -> int:
