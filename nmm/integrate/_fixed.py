@@ -29,10 +29,7 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
     periods = {"": every} if outputs.whole or outputs.signals else {}
     for name, observer in outputs.observers.items():
         periods[name] = grid_steps(observer.period, dt, f"`period` of {name!r}")
-    own = {
-        name: observer_steps(observer, dt, tuple(periods.values()))[1]
-        for name, observer in outputs.observers.items()
-    }
+    own = {name: observer_steps(o, dt)[1] for name, o in outputs.observers.items()}
     begin = 0 if problem.previous is None else _begin(problem.previous, dt)
     plan = make_plan(steps, begin, tuple(periods.values()), tuple(own.values()))
     grid = Grid(

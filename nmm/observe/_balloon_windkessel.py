@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._custom_types import Parameter
-from .._declare import check_parameters, param
+from .._declare import check_parameters, float_dtype, param, parameter_shape
 
 
 class ClassicalSignal(eqx.Module):
@@ -147,6 +147,7 @@ class BalloonWindkessel(eqx.Module):
             "signal": lambda: RevisedSignal(epsilon=1.0),
         },
         "spm_older": {"tau": 2.0},
+        "heinzle2016_3t": {"signal": lambda: FixedSignal(k1=3.72, k2=0.527, k3=0.53)},
     }
 
     def __check_init__(self) -> None:
@@ -160,7 +161,8 @@ class BalloonWindkessel(eqx.Module):
 
         - `name`: `"friston2003"` (the default constants), `"friston2000"`, `"friston2000_figure"`,
             `"tvboptim"`, `"vbjax"` and `"tvb"` and `"spm"` (these three in per cent),
-            `"spm_older"`.
+            `"spm_older"`, `"heinzle2016_3t"` (the default constants with the output of a 3 T
+            scanner at an echo time of 30 ms, as cuBNM has it).
         - `parameters`: values that go before those of the set.
 
         **Raises:**
@@ -173,9 +175,20 @@ class BalloonWindkessel(eqx.Module):
         return cls(**{k: v() if k == "signal" and callable(v) else v for k, v in chosen.items()})
 
     def init(self, like: Float[Array, "*shape"]) -> HaemodynamicState:
-        """Rest, for a signal of this shape."""
-        rest = jnp.zeros_like(like)
-        return HaemodynamicState(s=rest, flow=rest, log_volume=rest, ratio=jnp.ones_like(like))
+        """Rest, for a signal of this shape.
+
+        **Raises:**
+
+        - `ValueError` if a constant is regional, and the signal has other regions.
+        """
+        regional = parameter_shape(self)
+        if regional not in ((), like.shape[-1:]):
+            raise ValueError(
+                f"The constants of `BalloonWindkessel` are given for {regional[0]} regions; the "
+                f"signal has the shape {like.shape}."
+            )
+        rest = jnp.zeros(like.shape, float_dtype(self, like))
+        return HaemodynamicState(s=rest, flow=rest, log_volume=rest, ratio=rest + 1)
 
     def vector_field(
         self, state: HaemodynamicState, z: Float[Array, "*shape"]

@@ -1,6 +1,7 @@
 """The contract of an observer: what a scanner sees, computed while a run goes on."""
 
 import abc
+import math
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._custom_types import Signal
+from .._declare import as_float
 
 
 class AbstractObserver(eqx.Module):
@@ -53,6 +55,13 @@ class AbstractObserver(eqx.Module):
     def sample_between(self, before: Any, after: Any) -> Float[Array, "*shape"]:
         """The sample, from the integrated state at the start and the end of a period."""
 
+    def __check_init__(self) -> None:
+        if not 0 < self.period < math.inf:
+            raise ValueError(
+                f"`period` of `{type(self).__name__}` should be a positive number of ms, got "
+                f"{self.period}."
+            )
+
     def __call__(
         self, series: Float[Array, "time *regions"], dt: float
     ) -> Float[Array, "samples *regions"]:
@@ -63,10 +72,15 @@ class AbstractObserver(eqx.Module):
         - `series`: the signal after each step of `dt` ms.
         - `dt`: ms from row to row.
 
+        **Returns:**
+
+        A row for each whole period; sample `k`, counted from 1, is at `k * period` ms.
+
         **Raises:**
 
         - `ValueError` if `dt` does not divide the period.
         """
+        series = as_float(series)
         per_sample, per_step = observer_steps(self, dt)
         samples = series.shape[0] // per_sample
         means = series[: samples * per_sample].reshape(
@@ -84,30 +98,19 @@ class AbstractObserver(eqx.Module):
         return jax.lax.scan(one_sample, start, jnp.mean(means, axis=2))[1]
 
 
-def observer_steps(
-    observer: AbstractObserver, dt: float, others: tuple[int, ...] = ()
-) -> tuple[int, int]:
-    """Grid steps in a period, and in a step of the observer's own.
+def observer_steps(observer: AbstractObserver, dt: float) -> tuple[int, int]:
+    """Grid steps in a period, and in a step of the observer's own: the longest that fits.
 
-    **Arguments:**
-
-    - `others`: periods, in grid steps, of what else happens in the run. A step that fits into
-        them, or they into it, is preferred, since it saves loops.
+    Nothing else in a run has a say in it, so that the numbers are those of a saved signal.
 
     **Raises:**
 
     - `ValueError` if `dt` does not divide the period.
     """
     per_sample = grid_steps(observer.period, dt, f"`period` of `{type(observer).__name__}`")
-    fitting = [
-        n
-        for n in range(1, per_sample + 1)
-        if per_sample % n == 0 and n * dt <= observer.longest_step * (1 + 1e-6)
-    ] or [1]
-    for n in reversed(fitting):
-        if all(n % other == 0 or other % n == 0 for other in others) and n * 2 > fitting[-1]:
-            return per_sample, n
-    return per_sample, fitting[-1]
+    longest = int(observer.longest_step / dt * (1 + 1e-6))
+    own = range(min(longest, per_sample), 0, -1)
+    return per_sample, next((n for n in own if per_sample % n == 0), 1)
 
 
 def grid_steps(duration: float, dt: float, name: str) -> int:

@@ -17,7 +17,7 @@ class BOLD(AbstractObserver):
 
     **Arguments:**
 
-    - `tr`: repetition time in ms.
+    - `tr`: repetition time in ms, the `period` of the samples.
     - `signal`: the activity that drives the vessels; see `nmm.observe.AbstractObserver`. It should
         be of order 0.1 to 1, such as a gating variable.
     - `haemodynamics`: a `nmm.observe.BalloonWindkessel`; a published set of constants by
@@ -42,6 +42,15 @@ class BOLD(AbstractObserver):
         self.signal = signal
         self.haemodynamics = BalloonWindkessel() if haemodynamics is None else haemodynamics
         self.step = float(step)
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.haemodynamics, BalloonWindkessel):
+            raise TypeError(
+                "`haemodynamics` should be a `nmm.observe.BalloonWindkessel`, such as "
+                f"`BalloonWindkessel.preset('friston2003')`; got {self.haemodynamics!r}."
+            )
+        if not self.step > 0:
+            raise ValueError(f"`step` should be a positive number of ms, got {self.step}.")
 
     @property
     def longest_step(self) -> float:
