@@ -22,7 +22,8 @@ class Augmented(eqx.Module):
     """Everything that is integrated: the model, noises with memory, and observers."""
 
     state: Any
-    forcing: tuple[Array, ...]
+    # Not a tuple: Equinox's loops take an empty tuple for a leaf.
+    forcing: list[Array]
     observers: dict[str, Any]
 
 
@@ -51,7 +52,10 @@ def solve_adaptively(
     begin = 0.0 if previous is None else previous.time
     periods = _periods(problem)
     times = {
-        name: np.arange(1, int(problem.t1 / period * (1 + 1e-9)) + 1) * period
+        # Rounding must not put a time past the end.
+        name: np.minimum(
+            np.arange(1, int(problem.t1 / period * (1 + 1e-9)) + 1) * period, problem.t1
+        )
         for name, period in periods.items()
     }
     solution, start = _solve(
@@ -128,9 +132,9 @@ def _solve(problem, controller, adjoint, event, max_steps, begin, segment, times
         del args
         return Augmented(
             state=field(t, visible(y), moment(y)),
-            forcing=tuple(
+            forcing=[
                 n.drift(v).astype(v.dtype) for n, v in zip(field.forcing, y.forcing, strict=True)
-            ),
+            ],
             observers={
                 name: observer.vector_field(y.observers[name], signal(observer.signal, t, y))
                 for name, observer in outputs.observers.items()
@@ -143,9 +147,7 @@ def _solve(problem, controller, adjoint, event, max_steps, begin, segment, times
         return lx.DiagonalLinearOperator(
             Augmented(
                 state=white,
-                forcing=tuple(
-                    n.intensity(v) for n, v in zip(field.forcing, y.forcing, strict=True)
-                ),
+                forcing=[n.intensity(v) for n, v in zip(field.forcing, y.forcing, strict=True)],
                 observers=jax.tree.map(jnp.zeros_like, y.observers),
             )
         )
@@ -211,7 +213,7 @@ def _start(problem: Problem, moment: Any, signal: Any) -> Augmented:
             },
         )
     leaf = jax.tree.leaves(problem.state)[0]
-    forcing = start_forcing(problem.field.forcing, problem.key, leaf.shape, leaf.dtype)
+    forcing = list(start_forcing(problem.field.forcing, problem.key, leaf.shape, leaf.dtype))
     bare = Augmented(problem.state, forcing, {})
     observers = {
         name: observer.init(signal(observer.signal, 0.0, bare))

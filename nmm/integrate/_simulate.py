@@ -18,7 +18,7 @@ from ._fixed import solve_on_grid
 from ._outputs import parse_save, unit_of
 from ._problem import Problem, parse_inputs, parse_start, positive, sort_noises
 from ._solution import RESULTS, DivergenceError, Solution
-from ._solvers import Heun
+from ._solvers import Heun, check_solver
 
 
 def simulate(
@@ -107,6 +107,7 @@ def simulate(
     if solver is None:
         noisy = diffrax.Heun() if forcing or diffusions else diffrax.Tsit5()
         solver = noisy if adapts else Heun()
+    check_solver(solver, bool(forcing or diffusions if adapts else diffusions), adapts)
     problem = Problem(
         field=Field(model, constant, function, forcing),
         diffusions=diffusions,
@@ -143,7 +144,8 @@ def simulate(
 
 def _raise_if_failed(solution: Solution) -> Solution:
     """Raises at once if the outcome is known, else when the compiled code runs."""
-    failed = solution.result != RESULTS.successful
+    result = solution.result
+    failed = (result != RESULTS.successful) & (result != RESULTS.event_occurred)
     if not isinstance(failed, jax.core.Tracer):
         if bool(failed):
             raise _error(solution)
@@ -160,7 +162,7 @@ def _raise_if_failed(solution: Solution) -> Solution:
         for name in names
         for i in range(intervals)
     ]
-    non_finite = solution.result == RESULTS.non_finite
+    non_finite = result == RESULTS.non_finite
     other = failed & ~non_finite
     dynamic, static = eqx.partition((solution.ys, solution.y1), eqx.is_array)
     dynamic = eqx.branched_error_if(dynamic, failed & non_finite, index, messages)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 
-def _add(y: Any, *increments: tuple[float, Any]) -> Any:
+def _add(y: Any, *increments: tuple[float | int, Any]) -> Any:
     """y + sum of factor * increment, leaf by leaf."""
     factors = [factor for factor, _ in increments]
     return jax.tree.map(
@@ -173,3 +174,29 @@ def _relative_growth(z: jax.Array) -> jax.Array:
 
 
 LEAN = (Euler, Heun, RungeKutta4, ExponentialEuler)
+
+
+def check_solver(solver: Any, noisy: bool, adapts: bool) -> None:
+    """Refuses, by name, a solver that cannot integrate this run.
+
+    **Arguments:**
+
+    - `noisy`: whether the run has a diffusion.
+    - `adapts`: whether Diffrax drives it, and may hand its tolerances to the solver.
+    """
+    if not isinstance(solver, diffrax.AbstractSolver):
+        raise TypeError(f"`solver` should be a solver such as `nmm.Heun()`, got {solver!r}.")
+    name = type(solver).__name__
+    if isinstance(solver, diffrax.AbstractSRK) and not noisy:
+        raise ValueError(f"`solver` should be one for runs without white noise, got `{name}`.")
+    if isinstance(solver, diffrax.AbstractImplicitSolver) and not adapts:
+        unset = [
+            tolerance
+            for tolerance in ("rtol", "atol")
+            if not eqx.is_array_like(getattr(solver.root_finder, tolerance))
+        ]
+        if unset:
+            raise ValueError(
+                f"`solver` should have tolerances of its own, since the step is fixed: "
+                f"`{name}(root_finder=diffrax.VeryChord(rtol=1e-6, atol=1e-6))`; it lacks {unset}."
+            )

@@ -9,7 +9,7 @@ from .._custom_types import Key
 from ..models._base import AbstractDynamics
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._problem import parse_inputs, parse_start, positive, sort_noises
-from ._solvers import Heun
+from ._solvers import Heun, check_solver
 
 
 def step(
@@ -53,6 +53,9 @@ def step(
         raise ValueError("`noise` with memory has a state of its own; use `nmm.simulate`.")
     if diffusions and key is None:
         raise ValueError("`key` should be given, since there is noise: `key=jax.random.key(0)`.")
+    check_solver(solver, bool(diffusions), False)
+    if isinstance(solver, diffrax.AbstractSRK):
+        raise ValueError(f"`solver` should need no Lévy areas, got `{type(solver).__name__}`.")
     constant, function, rows = parse_inputs(model, inputs, None)
     state = parse_start(model, state, (), (diffusions, constant, rows))
     leaf = jax.tree.leaves(state)[0]
