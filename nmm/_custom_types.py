@@ -1,12 +1,20 @@
 """The vocabulary of shapes: every annotation of the package is made from these names."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jaxtyping import Array, Float, PRNGKeyArray, Scalar
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real, Scalar
 
-Parameter: TypeAlias = Float[Array, "..."]
-"""A scalar, or one value for each region."""
+if TYPE_CHECKING:
+    # A field with a converter takes numbers and lists, and holds an array. Static checkers cannot
+    # see that through `nmm.param`.
+    Parameter: TypeAlias = Any
+    RealScalarLike: TypeAlias = float | int
+else:
+    Parameter = Float[Array, "..."]
+    """A scalar, or one value for each region."""
+    RealScalarLike = Real[ArrayLike, ""]
+    """A number, known in advance or not."""
 
 Value: TypeAlias = Float[Array, "..."]
 """A state variable or an input: `()` for one region, `(regions,)` for several."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
-Bounds = tuple[float | None, float | None]
+Bounds = tuple[float | int | None, float | int | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Declaration:
     doc: str
     default: Any
     bounds: Bounds | None = None
-    start: tuple[float, float] | None = None
+    start: tuple[float | int, float | int] | None = None
     shape: tuple[int, ...] = ()
 
 
@@ -90,11 +90,11 @@ def param(
 
 
 def variable(
-    default: float,
+    default: float | int,
     *,
     unit: str,
     doc: str,
-    start: tuple[float, float] | None = None,
+    start: tuple[float | int, float | int] | None = None,
     bounds: Bounds | None = None,
 ) -> Any:
     """Declares a state variable.

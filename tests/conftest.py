@@ -1,4 +1,4 @@
-"""Every test runs in float64; those about float32 pass float32 arrays or switch it off themselves."""
+"""Tests run in float64; those about float32 pass float32 arrays or switch it off themselves."""
 
 import jax
 

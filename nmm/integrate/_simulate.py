@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._custom_types import Key
+from .._custom_types import Key, RealScalarLike
 from ..models._base import AbstractDynamics
 from ..noise import AbstractNoise
 from ..observe._base import grid_steps
@@ -23,16 +23,16 @@ from ._solvers import Heun, check_solver
 
 def simulate(
     model: AbstractDynamics,
-    t1: float,
-    dt: float | None = None,
+    t1: RealScalarLike,
+    dt: RealScalarLike | None = None,
     *,
     key: Key | None = None,
     inputs: Any = None,
     noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
     save: Any = None,
     shape: tuple[int, ...] | int = (),
-    save_every: float | None = None,
-    transient: float = 0.0,
+    save_every: RealScalarLike | None = None,
+    transient: RealScalarLike = 0.0,
     y0: Any = None,
     solver: diffrax.AbstractSolver | None = None,
     bounded: bool = True,

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-from .._custom_types import Key
+from .._custom_types import Key, RealScalarLike
 from ..models._base import AbstractDynamics
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._problem import parse_inputs, parse_start, positive, sort_noises
@@ -17,7 +17,7 @@ def step(
     state: Any,
     inputs: Any = None,
     *,
-    dt: float,
+    dt: RealScalarLike,
     t: Any = 0.0,
     key: Key | None = None,
     noise: Any = None,

@@ -137,7 +137,7 @@ def open_uniform(bits: UInt[Array, "*shape"], dtype: Any) -> Float[Array, "*shap
     return (one_to_two - 1) * 2 + (2.0**-23 - 1)
 
 
-def steps_per(resolution: float | None, dt: float) -> int:
+def steps_per(resolution: float | int | None, dt: float) -> int:
     """How many steps of `resolution` there are in one of `dt`."""
     if resolution is None:
         return 1

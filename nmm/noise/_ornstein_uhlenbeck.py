@@ -27,7 +27,7 @@ class OrnsteinUhlenbeck(AbstractForcing):
     tau: Parameter = param(5.0, unit="ms", doc="correlation time", bounds=(0.1, 1000.0))
     mean: Parameter = param(0.0, unit="of the slot", doc="mean", bounds=(-1.0, 1.0))
     onto: str | None = eqx.field(default=None, static=True, kw_only=True)
-    resolution: float | None = eqx.field(default=None, static=True, kw_only=True)
+    resolution: float | int | None = eqx.field(default=None, static=True, kw_only=True)
 
     def __check_init__(self) -> None:
         check_parameters(self)

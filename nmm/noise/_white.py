@@ -28,9 +28,9 @@ class White(AbstractDiffusion):
     """
 
     sigma: dict[str, Parameter]
-    resolution: float | None = eqx.field(static=True)
+    resolution: float | int | None = eqx.field(static=True)
 
-    def __init__(self, *, resolution: float | None = None, **sigma: ArrayLike):
+    def __init__(self, *, resolution: float | int | None = None, **sigma: ArrayLike):
         if not sigma:
             raise ValueError("`White` should name its state variables, as in `White(S_e=0.01)`.")
         self.sigma = {name: as_float(value) for name, value in sigma.items()}

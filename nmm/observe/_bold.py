@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
-from .._custom_types import Signal
+from .._custom_types import RealScalarLike, Signal
 from ._balloon_windkessel import BalloonWindkessel, HaemodynamicState
 from ._base import AbstractObserver
 
@@ -32,11 +32,11 @@ class BOLD(AbstractObserver):
 
     def __init__(
         self,
-        tr: float,
+        tr: RealScalarLike,
         signal: Signal = None,
         *,
         haemodynamics: BalloonWindkessel | None = None,
-        step: float = 8.0,
+        step: RealScalarLike = 8.0,
     ):
         self.period = float(tr)
         self.signal = signal
