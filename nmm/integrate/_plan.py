@@ -25,12 +25,15 @@ class Plan:
     - `offset`: steps of the first block that lie before the start of the run. Blocks are counted
         from step 0 of the first of several connected runs.
     - `steps`: steps of the run.
+    - `lag`: the step at which the first block starts, up to multiples of the periods that do not
+        fit into a block. Not the step itself, so that runs that continue share their compilation.
     """
 
     block: int
     blocks: int
     offset: int
     steps: int
+    lag: int
 
     @property
     def masked(self) -> bool:
@@ -50,15 +53,13 @@ class Plan:
         """
         unit = self.unit(period)
         first, last = self.offset + transient, self.offset + self.steps
-        ends = range(period, self.blocks * self.block + 1, period)
+        ends = range(period - self.lag % period, self.blocks * self.block + 1, period)
         chosen = [end for end in ends if first < end <= last]
         return [end // unit - 1 for end in chosen], chosen
 
 
 @functools.lru_cache(maxsize=1024)
-def make_plan(
-    steps: int, start: int, periods: tuple[int, ...], own_steps: tuple[int, ...]
-) -> Plan:
+def make_plan(steps: int, start: int, periods: tuple[int, ...], own_steps: tuple[int, ...]) -> Plan:
     """Plans `steps` steps from step `start` on.
 
     **Arguments:**
@@ -80,4 +81,5 @@ def make_plan(
 
     block = min(range(max(target // 4, 1), 4 * target + 1), key=cost)
     offset = start % block
-    return Plan(block, -(-(offset + steps) // block), offset, steps)
+    lag = (start - offset) % math.lcm(*(p for p in periods if block % p != 0))
+    return Plan(block, -(-(offset + steps) // block), offset, steps, lag)
