@@ -9,3 +9,5 @@ from ._constraints import (
 )
 from ._fit import fit as fit
 from ._fit_result import FitResult as FitResult
+from ._sweep import sweep as sweep
+from ._sweep_result import SweepResult as SweepResult

@@ -18,8 +18,9 @@ from nmm._custom_types import Key
 from . import _paths
 from ._fit_result import FitResult
 from ._gradient import Mode, value_and_gradient
-from ._loss import Loss, call, split
+from ._loss import Loss, call, message, split
 from ._parameters import Free, Parameters, free_parameters, summary
+from ._progress import progress_bar
 
 OnNonFinite: TypeAlias = Literal["stop", "skip", "raise"]
 
@@ -166,7 +167,7 @@ def fit(
     reached, records, outcome = x, [], "completed"
     can_skip = on_non_finite == "skip" and fresh_noise and key is not None
     try:
-        with _progress_bar(steps, progress) as bar:
+        with progress_bar(steps, "fit", progress) as bar:
             for n in range(steps):
                 try:
                     new_x, new_state, record = _step(training, x, state, key, jnp.asarray(n))
@@ -174,7 +175,7 @@ def fit(
                     error.add_note(f"In step {n} of `fit`, at {_where(training.parameters, x)}.")
                     if on_non_finite == "raise" or not records:
                         raise
-                    record, problem = _failed(training.parameters, x, records[-1]), _reason(error)
+                    record, problem = _failed(training.parameters, x, records[-1]), f"The loss raised an error ({message(error)})"
                 else:
                     record = jax.device_get(record)
                     problem = None if record.good else _problem(record)
@@ -224,12 +225,6 @@ def _problem(record: Record) -> str:
     raise AssertionError
 
 
-def _reason(error: Exception) -> str:
-    """Of an error in compiled code, the message without the stack."""
-    _, _, text = str(error).rpartition("EquinoxRuntimeError: ")
-    return f"The loss raised an error ({text.partition('----')[0].strip()})"
-
-
 def _failed(parameters: Parameters, x: PyTree, like: Record) -> Record:
     """The record of a step that raised."""
     nothing = jax.tree.map(lambda leaf: np.full_like(leaf, np.nan), (like.loss, like.parts))
@@ -251,12 +246,6 @@ def _where(parameters: Parameters, x: PyTree) -> str:
 def _row(record: Record) -> dict[str, Any]:
     named = {"loss": record.loss, "gradient_norm": record.gradient_norm}
     return named | record.values | record.parts
-
-
-def _progress_bar(total: int, show: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, disable=not show, desc="fit")
 
 
 def _result(parameters: Parameters, x: PyTree, records: list[Record], outcome: str) -> FitResult:

@@ -10,7 +10,10 @@ from jaxtyping import Array, Float, PyTree
 
 Mode: TypeAlias = Literal["auto", "forward", "reverse"]
 
-_FORWARD_UP_TO = 4
+# Measured with the loss that the examples fit: FC of BOLD of a noisy network of 84 regions, 20 s in
+# steps of 1 ms, on a CPU. Against the loss alone, forward mode takes 1.2 to 1.7 times as long for
+# one number and 2.7 to 4.4 times for two, reverse mode 2.2 to 2.6 times for any.
+_FORWARD_UP_TO = 1
 
 
 def value_and_gradient(
@@ -22,8 +25,12 @@ def value_and_gradient(
 
     - `function`: returns a scalar and auxiliary output.
     - `x`: a PyTree of arrays of floats.
-    - `mode`: `"forward"`, `"reverse"`, or `"auto"` for the one that is expected to be faster. Forward
-        mode costs the same again for every number in `x`, and no memory for the past.
+    - `mode`: `"forward"`, whose time grows with the numbers in `x` and which needs no memory for
+        the past; `"reverse"`; or `"auto"` for the one expected to be faster.
+
+    **Returns:**
+
+    The value, the auxiliary output, and the gradient as a PyTree like `x`.
     """
     flat, unravel = ravel_pytree(x)
     if mode == "auto":
@@ -35,6 +42,9 @@ def value_and_gradient(
     def push(tangent: Float[Array, " numbers"]) -> Any:
         return jax.jvp(lambda y: function(unravel(y)), (flat,), (tangent,), has_aux=True)
 
+    if flat.size == 1:  # A batch of one would run slower, and take twice as long to compile.
+        value, gradient, aux = push(jnp.ones_like(flat))
+        return value, aux, unravel(gradient[None])
     # The value and the auxiliary output do not depend on the tangent, and are not batched inside.
     value, gradient, aux = jax.vmap(push)(jnp.eye(flat.size, dtype=flat.dtype))
     return value[0], jax.tree.map(lambda a: a[0], aux), unravel(gradient)

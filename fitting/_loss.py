@@ -10,6 +10,11 @@ from jaxtyping import Array, Float
 from nmm._custom_types import Key
 from nmm._declare import is_array_like
 
+from ._paths import flatten
+
+LOSS = "loss"
+"""The name of what a loss returns, where it gives none."""
+
 Loss: TypeAlias = Callable[..., Any]
 """`loss(model, key)`, or `loss(model)` where there is no key."""
 
@@ -19,17 +24,35 @@ def call(loss: Loss, model: Any, key: Key | None) -> Any:
     return loss(model) if key is None else loss(model, key)
 
 
-def split(output: Any) -> tuple[Float[Array, ""], dict[str, Any]]:
+def split(output: Any) -> tuple[Float[Array, ""], dict[str, Array]]:
     """The loss, and its parts by name if it returns them, too.
 
     **Raises:**
 
     - `TypeError` if it is neither a real scalar nor a pair of that and a dict.
     """
-    value, parts = output if isinstance(output, tuple) and len(output) == 2 else (output, {})
-    if not is_array_like(value) or jnp.shape(value) != () or not isinstance(parts, dict):
+    value, parts = output if _is_pair(output) else (output, {})
+    if not is_array_like(value) or jnp.shape(value) != ():
         raise TypeError(
-            "`loss` should return a real scalar, or a pair of that and a dict of parts, got "
-            f"{jax.tree.map(jnp.shape, output)} (the shapes of what it returned)."
+            "`loss` should return a real scalar, or a pair of that and a dict of arrays, got "
+            f"(arrays shown by their shapes) {jax.tree.map(jnp.shape, output)}."
         )
-    return jnp.asarray(value), jax.tree.map(jnp.asarray, parts)
+    return jnp.asarray(value), flatten(parts, LOSS)
+
+
+def outputs(output: Any) -> dict[str, Array]:
+    """All that a loss returns, by name; it may return anything made of arrays."""
+    if _is_pair(output):
+        value, parts = output
+        return {LOSS: jnp.asarray(value), **flatten(parts, LOSS)}
+    return flatten(output, LOSS)
+
+
+def message(error: Exception) -> str:
+    """Of an error of compiled code, what it says, without the stack."""
+    _, _, text = str(error).rpartition("EquinoxRuntimeError: ")
+    return text.partition("----")[0].strip()
+
+
+def _is_pair(output: Any) -> bool:
+    return isinstance(output, tuple) and len(output) == 2 and isinstance(output[1], dict)

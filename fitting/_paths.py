@@ -18,6 +18,11 @@ def name_of(path: tuple) -> str:
     return jtu.keystr(path, simple=True, separator=".")
 
 
+def flatten(tree: Any, name: str) -> dict[str, Array]:
+    """The arrays in a PyTree by path, or by `name` if it is one array."""
+    return {name_of(path) or name: jnp.asarray(leaf) for path, leaf in jtu.tree_leaves_with_path(tree)}
+
+
 def read(model: Any, path: str) -> dict[str, Array]:
     """The arrays at `path` or, if there are several, below it, each by its own path.
 

@@ -1,0 +1,128 @@
+"""The axes of a sweep: which values each path takes, and how they are combined."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import _paths
+
+Layout: TypeAlias = Literal["grid", "zip"]
+
+KEY = "key"
+"""The axis of random keys, beside those of paths."""
+
+
+class Axes(eqx.Module):
+    """A model, and the values that its parameters take.
+
+    **Attributes:**
+
+    - `model`: whose parameters these are.
+    - `coordinates`: the values by path, cells in front.
+    - `units`: of the paths, empty where none is declared.
+    - `mode`: `"grid"` for all combinations, the last path fastest; `"zip"` for the first values of
+        all paths, then the second ones, and so on.
+    """
+
+    model: Any
+    coordinates: dict[str, Any]
+    units: dict[str, str] = eqx.field(static=True)
+    mode: Layout = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        lengths = {path: len(values) for path, values in self.coordinates.items()}
+        if not lengths:
+            raise ValueError('`over` should name at least one path, as in {"coupling.G": values}.')
+        if self.mode == "zip" and len(set(lengths.values())) > 1:
+            raise ValueError(
+                f'With `mode="zip"` all paths should have as many values, got {lengths}.'
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the sweep: one axis a path in a grid, else one in all."""
+        lengths = tuple(len(values) for values in self.coordinates.values())
+        return lengths if self.mode == "grid" else lengths[:1]
+
+    @property
+    def size(self) -> int:
+        """How many cells there are."""
+        return math.prod(self.shape)
+
+    def cells(self, flat: Any) -> dict[str, Any]:
+        """The values in cells by path, given the numbers of the cells in order."""
+        indices = np.unravel_index(flat, self.shape)
+        if self.mode == "zip":
+            indices = indices * len(self.coordinates)
+        pairs = zip(self.coordinates.items(), indices, strict=True)
+        return {path: values[index] for (path, values), index in pairs}
+
+
+def make_axes(model: Any, over: Mapping[str, Any], mode: Layout) -> Axes:
+    """Checks the values of a sweep against the model.
+
+    **Raises:**
+
+    - `ValueError`, naming the path, for one that does not exist or for values that do not fit.
+    """
+    coordinates, units = {}, {}
+    for path, values in over.items():
+        shape = np.shape(values)
+        if path == KEY:
+            coordinates[path] = _check_keys(values)
+            continue
+        if len(shape) == 0 or shape[0] == 0:
+            raise ValueError(
+                f"`over[{path!r}]` should hold one value a cell, got the shape {shape}."
+            )
+        for name, leaf in _paths.read(model, path).items():
+            _written_shape(model, name, leaf, shape[1:])
+            values = np.asarray(values, leaf.dtype)
+            declared = _paths.declaration(model, name)
+            units[path] = declared.unit if declared else ""
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"`over[{path!r}]` should be finite, got {values}.")
+        coordinates[path] = values
+    return Axes(model, coordinates, units, mode)
+
+
+def write(model: Any, cell: Mapping[str, Any]) -> Any:
+    """The model with the values of a cell, at every array at or below their paths."""
+    new = {}
+    for path, value in cell.items():
+        for name, leaf in _paths.read(model, path).items():
+            value = jnp.asarray(value, leaf.dtype)
+            new[name] = jnp.broadcast_to(value, _written_shape(model, name, leaf, value.shape))
+    return _paths.replace(model, new)
+
+
+def _written_shape(model: Any, name: str, leaf: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an array once a cell's value is written to it: its own, or made regional."""
+    if shape == ():
+        return leaf.shape
+    declared = _paths.declaration(model, name)
+    options = [leaf.shape]
+    if leaf.ndim == len(declared.shape if declared else ()):
+        options.append((*leaf.shape, *(getattr(model, "shape", ()) or shape[-1:])))
+    if shape not in options:
+        raise ValueError(
+            f"The values of a sweep over `{name}` should have, beside the axis of cells, one of "
+            f"the shapes {sorted({(), *options})}, got {shape}."
+        )
+    return shape
+
+
+def _check_keys(keys: Any) -> Any:
+    typed = jnp.issubdtype(getattr(keys, "dtype", None), jax.dtypes.prng_key)
+    shape = np.shape(keys)
+    if not (len(shape) == 1 if typed else len(shape) == 2 and keys.dtype == jnp.uint32):
+        raise ValueError(
+            f'`over["{KEY}"]` should be an array of keys, such as `jax.random.split(key, 10)`, '
+            f"got {keys!r}."
+        )
+    return keys

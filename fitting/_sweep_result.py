@@ -1,0 +1,161 @@
+"""What a sweep returns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from nmm._extras import require
+
+from ._axes import KEY, Axes, write
+from ._loss import LOSS
+from ._parameters import summary
+
+
+class SweepResult(eqx.Module):
+    """The results of a sweep, labelled by the values that made them.
+
+    **Attributes:**
+
+    - `axes`: `axes.model`, from which the sweep began, `axes.coordinates` and `axes.mode`.
+    - `values`: the results by name, `"loss"` if the loss gives none, with the axes of the sweep in
+        front: one for each path in a grid, else one in all. A cell that failed is NaN.
+    """
+
+    axes: Axes
+    values: dict[str, np.ndarray]
+
+    @property
+    def coordinates(self) -> dict[str, Any]:
+        """The values of each path, cells in front."""
+        return self.axes.coordinates
+
+    def best(self, name: str = LOSS) -> dict[str, Any]:
+        """The coordinates of the cell with the lowest value, those of failed cells aside.
+
+        **Arguments:**
+
+        - `name`: of a result that is one number a cell.
+
+        **Raises:**
+
+        - `ValueError` if there is no such result, or if every cell failed.
+        """
+        values = self._scalars(name)
+        if not np.any(np.isfinite(values)):
+            raise ValueError(f"No cell of the sweep has a finite `{name}`.")
+        return self.axes.cells(int(np.nanargmin(np.where(np.isfinite(values), values, np.nan))))
+
+    def model_at(self, where: Mapping[str, Any] | int | tuple[int, ...] | None = None) -> Any:
+        """The model of a cell.
+
+        **Arguments:**
+
+        - `where`: the indices of the cell, one for each axis; or coordinates by path, whether they
+            are in the sweep or not; those of `best()` by default.
+        """
+        if where is None:
+            where = self.best()
+        if not isinstance(where, Mapping):
+            where = self.axes.cells(int(np.ravel_multi_index(np.atleast_1d(where), self.axes.shape)))
+        return write(self.axes.model, {p: value for p, value in where.items() if p != KEY})
+
+    def to_xarray(self) -> Any:
+        """The results as an `xarray.Dataset` with the swept paths as dimensions and coordinates.
+
+        The dimension of a zipped sweep is `"cell"`. Keys, and values that differ between regions,
+        are no dimension coordinates: their dimension counts.
+
+        **Raises:**
+
+        - `ModuleNotFoundError` without xarray: `pip install nmm[data]`.
+        """
+        xr = require("xarray", "data")
+        paths = list(self.coordinates)
+        dims = paths if self.axes.mode == "grid" else ["cell"]
+        coordinates = {}
+        for path, values in self.coordinates.items():
+            dim = path if self.axes.mode == "grid" else "cell"
+            if path == KEY:
+                continue
+            attributes = {"units": self.axes.units[path]} if self.axes.units[path] else {}
+            if np.ndim(values) == 1:
+                coordinates[path] = (dim, values, attributes)
+            else:
+                name = path if dim == "cell" else f"{path}_values"
+                extra = ["region"] if np.ndim(values) == 2 else []
+                extra = [f"{path}_{i}" for i in range(np.ndim(values) - 1)] if not extra else extra
+                coordinates[name] = ((dim, *extra), values, attributes)
+        arrays = {}
+        for name, values in self.values.items():
+            extra = [f"{name}_{i}" for i in range(values.ndim - len(dims))]
+            arrays[name] = (dims + extra, values)
+        return xr.Dataset(arrays, coordinates)
+
+    def plot(self, name: str = LOSS) -> Any:
+        """Draws a result: a line over one axis, a map over two.
+
+        **Arguments:**
+
+        - `name`: of a result that is one number a cell.
+
+        **Returns:**
+
+        A matplotlib figure.
+
+        **Raises:**
+
+        - `ValueError` if there is no such result, or more than two axes.
+        - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
+        """
+        values = self._scalars(name)
+        if values.ndim > 2:
+            raise ValueError(
+                f"`plot` draws sweeps with one or two axes, this one has {values.ndim}; "
+                "`to_xarray()` can select from it."
+            )
+        pyplot = require("matplotlib.pyplot", "plot")
+        figure, axis = pyplot.subplots(layout="constrained")
+        ticks = [self._ticks(path) for path in self.coordinates]
+        if values.ndim == 1:
+            x, label = ticks[0] if len(ticks) == 1 else (np.arange(len(values)), "cell")
+            axis.plot(x, values, marker=".")
+            axis.set(xlabel=label, ylabel=name)
+        else:
+            (y, ylabel), (x, xlabel) = ticks
+            figure.colorbar(axis.pcolormesh(x, y, values, shading="nearest"), label=name)
+            axis.set(xlabel=xlabel, ylabel=ylabel)
+        return figure
+
+    def _ticks(self, path: str) -> tuple[np.ndarray, str]:
+        values = self.coordinates[path]
+        if path == KEY or np.ndim(values) > 1:
+            return np.arange(len(values)), f"{path} (number)"
+        unit = self.axes.units[path]
+        return values, path if unit in ("", "1") else f"{path} [{unit}]"
+
+    def _scalars(self, name: str) -> np.ndarray:
+        scalars = [n for n, values in self.values.items() if values.shape == self.axes.shape]
+        if name not in scalars:
+            raise ValueError(f"`name` should be a result with one number a cell, one of {scalars}, got {name!r}.")
+        return self.values[name]
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.axes.shape))
+        lines = [f"SweepResult: {self.axes.size} cells ({self.axes.mode}, {shape})"]
+        for path, values in self.coordinates.items():
+            if path == KEY:
+                lines.append(f"over {path}: {len(values)} keys")
+                continue
+            unit = self.axes.units[path]
+            lines.append(f"over {path}{f' [{unit}]' if unit else ''}: {summary(values)}")
+        for name, values in self.values.items():
+            lines.append(f"{name} {values.shape[len(self.axes.shape):]}: {_range(values)}")
+        return "\n  ".join(lines)
+
+
+def _range(values: np.ndarray) -> str:
+    finite = values[np.isfinite(values)]
+    text = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "no finite value"
+    return text if finite.size == values.size else f"{text}, {values.size - finite.size} non-finite"
