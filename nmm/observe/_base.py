@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Shaped
 
 from .._custom_types import Signal
 from .._declare import as_float
@@ -63,7 +63,7 @@ class AbstractObserver(eqx.Module):
             )
 
     def __call__(
-        self, series: Float[Array, "time *regions"], dt: float
+        self, series: Shaped[ArrayLike, "time *regions"], dt: float
     ) -> Float[Array, "samples *regions"]:
         """Observes a saved signal, from rest; the same numbers as during the run.
 
