@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from ._connectome import Connectome
 from ._custom_types import Key
-from ._declare import declarations
+from ._declare import declarations, parameter_shape
 from .coupling import AbstractCoupling, Linear
 from .models._base import AbstractDynamics, AbstractModel, evaluate
 from .noise import AbstractNoise
@@ -63,12 +63,23 @@ class Network(AbstractDynamics):
 
     def __check_init__(self) -> None:
         (regions,) = self.shape
-        for part, shape in (("node", self.node.shape),):
+        for part, shape in (
+            ("node", self.node.shape),
+            ("coupling", parameter_shape(self.coupling)),
+        ):
             if shape not in ((), (regions,)):
                 raise ValueError(
                     f"The regional parameters of `{part}` should be given for the {regions} "
                     f"regions of `connectome`, got {shape[0]}."
                 )
+        noises = self.noise if isinstance(self.noise, tuple) else (self.noise,)
+        for noise in noises:
+            if isinstance(noise, AbstractNoise):
+                noise.check(self.node)
+            elif noise is not None:
+                raise TypeError(f"`noise` should be made of `nmm.noise` objects, got {noise!r}.")
+        if self.stimulus is not None and not callable(self.stimulus):
+            raise TypeError(f"`stimulus` should be a function of time, got {self.stimulus!r}.")
         slots = list(declarations(self.node.Inputs))
         if self._target not in slots:
             raise ValueError(
@@ -122,6 +133,11 @@ class Network(AbstractDynamics):
         total = {self._target: heard}
         for given in (inputs, None if self.stimulus is None else self.stimulus(t)):
             if given is not None:
+                if not isinstance(given, self.node.Inputs):
+                    raise TypeError(
+                        f"`stimulus` should return `{type(self.node).__name__}.Inputs(...)`, got "
+                        f"{given!r}."
+                    )
                 for name in declarations(self.node.Inputs):
                     total[name] = total.get(name, 0.0) + getattr(given, name)
         return self.node.Inputs(**total)

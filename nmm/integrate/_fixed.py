@@ -80,6 +80,11 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
 
 
 def _begin(previous: Ending, dt: float) -> int:
+    if previous.dt is None:
+        raise ValueError(
+            "`y0` is a run with steps that adapt, which cannot go on on a fixed grid; `y0=sol.y1` "
+            "starts anew from its last state."
+        )
     if previous.dt != dt:
         raise ValueError(
             f"`dt` should be that of the run that is continued, {previous.dt} ms, got {dt} ms; "
@@ -118,6 +123,11 @@ def _run(
 def _continue(fresh: BlockCarry, previous: BlockCarry) -> BlockCarry:
     """What the earlier run ended with; observers that it did not have start from rest."""
     forcing, solver_state = previous.steps.forcing, previous.steps.solver_state
+    before, now = (jax.tree.leaves(x.state)[0].shape for x in (previous, fresh))
+    if before != now:
+        raise ValueError(
+            f"`shape` should be that of the run that is continued, {before}, got {now}."
+        )
     if len(fresh.steps.forcing) != len(forcing):
         raise ValueError(
             "`noise` should be that of the run that is continued, which had "

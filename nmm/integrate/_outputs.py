@@ -50,6 +50,8 @@ def parse_save(model: AbstractDynamics, save: Any) -> Outputs:
         save = {name: name for name in save}
     signals, observers = {}, {}
     for name, what in save.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"`save` should have names for keys, got {name!r}.")
         if isinstance(what, AbstractObserver):
             check_signal(node, what.signal)
             observers[name] = what
@@ -61,7 +63,7 @@ def parse_save(model: AbstractDynamics, save: Any) -> Outputs:
 
 def check_signal(node: AbstractModel, signal: Signal) -> None:
     """Refuses the name of what the model does not have."""
-    if signal is None or (callable(signal) and not isinstance(signal, str)):
+    if signal is None or (callable(signal) and not isinstance(signal, type)):
         return
     if not isinstance(signal, str):
         raise TypeError(

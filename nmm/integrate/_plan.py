@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 
-SHORTEST_BLOCK = 1200
+SHORTEST_BLOCK = 1800
 """Steps in a block of a long run, at least.
 
 A gradient stores the state at the start of each block, and all of one block at a time. With

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._declare import broadcast_to, declarations, float_dtype, is_array_like
+from .._declare import as_float, broadcast_to, declarations, float_dtype, is_array_like
 from ..models._base import AbstractDynamics
 from ..noise import AbstractDiffusion, AbstractForcing, AbstractNoise
 from ._field import Field
@@ -56,6 +56,12 @@ def positive(value: Any, name: str) -> float:
     if not 0 < value < np.inf:
         raise ValueError(f"`{name}` should be a positive number of ms, got {value}.")
     return value
+
+
+def check_model(model: Any) -> None:
+    """Refuses what is no model or network, such as the class of one."""
+    if not isinstance(model, AbstractDynamics):
+        raise TypeError(f"`model` should be a model or a `nmm.Network`, got {model!r}.")
 
 
 def sort_noises(
@@ -118,8 +124,8 @@ def parse_inputs(
         )
     if steps is None:
         raise ValueError(
-            "`inputs` given as an array need a fixed step; where steps adapt, give a function of "
-            "time."
+            "`inputs` given as an array belong to a run with fixed steps; give constants or a "
+            "function of time."
         )
     fits = rows.ndim == 1 or (rows.ndim == 2 and rows.shape[1:] == (model.shape or rows.shape[1:]))
     if rows.shape[0] != steps or not fits:
@@ -132,7 +138,11 @@ def parse_inputs(
 
 
 def parse_start(
-    model: AbstractDynamics, state: Any, shape: tuple[int, ...] | int, *trees: Any
+    model: AbstractDynamics,
+    state: Any,
+    shape: tuple[int, ...] | int,
+    *trees: Any,
+    name: str = "y0",
 ) -> Any:
     """The state from which a run starts, all leaves of one shape and dtype.
 
@@ -140,13 +150,17 @@ def parse_start(
 
     - `state`: a State, or `None` for the model's own.
     - `trees`: what else takes part in the run; the dtype is the result type of all.
+    - `name`: of the argument `state`, for messages.
 
     **Raises:**
 
     - `TypeError` or `ValueError` if `state` is no State of the model, or does not fit to it.
     """
     node = model.node
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = (shape,) if isinstance(shape, int) else shape
+    if not isinstance(sizes, tuple) or not all(isinstance(n, int) and n > 0 for n in sizes):
+        raise ValueError(f"`shape` should be a number of regions or a tuple, got {shape!r}.")
+    shape = sizes
     if shape and model.shape and shape[-1:] != model.shape:
         raise ValueError(
             f"`shape` should end in the {model.shape[0]} regions of the model, got {shape}."
@@ -156,16 +170,66 @@ def parse_start(
         state = model.initial_state(shape)
     elif not isinstance(state, node.State):
         raise TypeError(
-            f"`y0` should be a `{type(node).__name__}.State` or a `Solution`, got {state!r}."
+            f"`{name}` should be a `{type(node).__name__}.State`"
+            f"{' or a `Solution`' if name == 'y0' else ''}, got {state!r}."
         )
-    for name, value in vars(state).items():
-        if not is_array_like(jnp.asarray(value, dtype=dtype) if np.ndim(value) == 0 else value):
-            raise TypeError(f"`y0.{name}` should hold real numbers, got {value!r}.")
+    for variable, value in vars(state).items():
+        if not is_array_like(as_float(value)):
+            raise TypeError(f"`{name}.{variable}` should hold real numbers, got {value!r}.")
         if np.ndim(value) > 0 and model.shape and np.shape(value)[-1:] != model.shape:
             raise ValueError(
-                f"`y0.{name}` should have one value for each of the {model.shape[0]} regions, got "
-                f"the shape {np.shape(value)}."
+                f"`{name}.{variable}` should have one value for each of the {model.shape[0]} "
+                f"regions, got the shape {np.shape(value)}."
             )
-    shapes = [np.shape(x) for x in jax.tree.leaves(state)]
-    full = np.broadcast_shapes(shape, model.shape, *shapes)
-    return jax.tree.map(lambda x: broadcast_to(x, full, dtype), state)
+    shapes = {variable: np.shape(value) for variable, value in vars(state).items()}
+    try:
+        full = np.broadcast_shapes(shape, model.shape, *shapes.values())
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` should have variables of one shape, that of `shape` if it is given, "
+            f"{shape}; got {shapes}."
+        ) from error
+    return node.State(**{k: broadcast_to(x, full, dtype) for k, x in vars(state).items()})
+
+
+def check_arrivals(
+    node: Any,
+    state: Any,
+    constant: Any,
+    function: Any,
+    row: Any,
+    forcing: tuple[AbstractForcing, ...],
+    diffusions: tuple[AbstractDiffusion, ...],
+) -> None:
+    """Refuses, by name, inputs and noises that are not for the regions of the state.
+
+    **Arguments:**
+
+    - `row`: the rows of an input by step without their axis of steps, or `None`.
+    """
+    if function is not None:
+        inputs = jax.eval_shape(function, jnp.zeros(()))
+        if not isinstance(inputs, node.Inputs):
+            raise TypeError(
+                f"`inputs` should be a function that returns `{type(node).__name__}.Inputs(...)`, "
+                f"got one that returns {inputs!r}."
+            )
+        constant = inputs
+    noise = jax.eval_shape(
+        lambda: (
+            [n.start(jnp.zeros(n.draw_shape(()))) for n in forcing],
+            [n.diffusion(0.0, state) for n in diffusions],
+        )
+    )
+    shape = jax.tree.leaves(state)[0].shape
+    for name, part in (("inputs", (constant, row)), ("noise", noise)):
+        for leaf in jax.tree.leaves(part):
+            fits = len(leaf.shape) <= len(shape) and all(
+                n in (1, m) for n, m in zip(leaf.shape[::-1], shape[::-1], strict=False)
+            )
+            if not fits:
+                raise ValueError(
+                    f"`{name}` should be scalar or have the regions of the state, whose shape is "
+                    f"{shape}; got the shape {leaf.shape}. A bare model takes its regions from "
+                    "its parameters, `shape` or `y0`."
+                )

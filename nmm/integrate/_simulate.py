@@ -16,7 +16,15 @@ from ._adaptive import solve_adaptively
 from ._field import Field
 from ._fixed import solve_on_grid
 from ._outputs import parse_save, unit_of
-from ._problem import Problem, parse_inputs, parse_start, positive, sort_noises
+from ._problem import (
+    Problem,
+    check_arrivals,
+    check_model,
+    parse_inputs,
+    parse_start,
+    positive,
+    sort_noises,
+)
 from ._solution import RESULTS, DivergenceError, Solution
 from ._solvers import Heun, check_solver
 
@@ -85,6 +93,7 @@ def simulate(
     - `nmm.DivergenceError` if the run becomes non-finite: when, in which variables and regions.
         Inside of compiled code it is Equinox's runtime error, which names when and which variable.
     """
+    check_model(model)
     t1 = positive(t1, "t1")
     adapts = not (stepsize_controller is None and adjoint is None and event is None)
     if dt is not None:
@@ -108,18 +117,21 @@ def simulate(
         noisy = diffrax.Heun() if forcing or diffusions else diffrax.Tsit5()
         solver = noisy if adapts else Heun()
     check_solver(solver, bool(forcing or diffusions if adapts else diffusions), adapts)
+    state = parse_start(
+        model,
+        y0.y1 if isinstance(y0, Solution) else y0,
+        shape,
+        (forcing, diffusions, outputs, constant, rows),
+    )
+    row = None if rows is None else rows[0]
+    check_arrivals(model.node, state, constant, function, row, forcing, diffusions)
     problem = Problem(
         field=Field(model, constant, function, forcing),
         diffusions=diffusions,
         solver=solver,
         outputs=outputs,
         key=key,
-        state=parse_start(
-            model,
-            y0.y1 if isinstance(y0, Solution) else y0,
-            shape,
-            (forcing, diffusions, outputs, constant, rows),
-        ),
+        state=state,
         previous=previous,
         rows=rows,
         t1=t1,
@@ -154,11 +166,13 @@ def _raise_if_failed(solution: Solution) -> Solution:
     names = [field for field in vars(solution.y1)]
     intervals = 16
     end = solution.ending.time
-    slot = jnp.clip((stats["non_finite_by"] / end * intervals).astype(int) - 1, 0, intervals - 1)
+    slot = jnp.ceil(stats["non_finite_by"] / end * intervals) - 1
+    slot = jnp.clip(slot, 0, intervals - 1).astype(int)
     index = jnp.argmax(stats["non_finite"]) * intervals + slot
     messages = [
-        f"`{name}` became non-finite between {end * max(i - 1, 0) / intervals:g} and "
-        f"{end * (i + 2) / intervals:g} ms. {_ADVICE}"
+        f"`{name}` became non-finite between "
+        f"{max(end * i / intervals - stats['check_interval'], 0):g} and "
+        f"{end * (i + 1) / intervals:g} ms. {_ADVICE}"
         for name in names
         for i in range(intervals)
     ]
@@ -185,6 +199,7 @@ def _error(solution: Solution) -> Exception:
         vars(solution.y1).items(), np.asarray(stats["non_finite"]), strict=True
     ):
         if bad:
+            value = jax.lax.stop_gradient(value)
             where = np.flatnonzero(~np.isfinite(np.atleast_1d(value)).reshape(-1))
             labels = solution.regions
             shown = [labels[i] if labels and len(labels) > i else int(i) for i in where[:5]]

@@ -71,8 +71,11 @@ class Solution(eqx.Module):
 
         **Raises:**
 
-        - `ValueError` if outputs have different times; `sol.times[name]` has those of each.
+        - `ValueError` if outputs have different times; `sol.times[name]` has those of each; or
+            if nothing was saved.
         """
+        if not self.times:
+            raise ValueError("There are no times, since `save` asked for nothing.")
         first, *others = self.times.values()
         for other in others:
             if len(other) != len(first) or not np.allclose(first, other):

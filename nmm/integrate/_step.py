@@ -8,7 +8,14 @@ import jax.random as jr
 from .._custom_types import Key, RealScalarLike
 from ..models._base import AbstractDynamics
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
-from ._problem import parse_inputs, parse_start, positive, sort_noises
+from ._problem import (
+    check_arrivals,
+    check_model,
+    parse_inputs,
+    parse_start,
+    positive,
+    sort_noises,
+)
 from ._solvers import Heun, check_solver
 
 
@@ -46,6 +53,7 @@ def step(
 
     - `ValueError` or `TypeError`, naming the argument, for what does not fit.
     """
+    check_model(model)
     dt = positive(dt, "dt")
     solver = Heun() if solver is None else solver
     forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
@@ -57,7 +65,8 @@ def step(
     if isinstance(solver, diffrax.AbstractSRK):
         raise ValueError(f"`solver` should need no Lévy areas, got `{type(solver).__name__}`.")
     constant, function, rows = parse_inputs(model, inputs, None)
-    state = parse_start(model, state, (), (diffusions, constant, rows))
+    state = parse_start(model, state, (), (diffusions, constant, rows), name="state")
+    check_arrivals(model.node, state, constant, function, None, (), diffusions)
     leaf = jax.tree.leaves(state)[0]
     length = jnp.asarray(dt, leaf.dtype)
     terms: Any = diffrax.ODETerm(Field(model, constant, function, ()))
