@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 
-SHORTEST_BLOCK = 1800
+SHORTEST_BLOCK = 1600
 """Steps in a block of a long run, at least.
 
 A gradient stores the state at the start of each block, and all of one block at a time. With
@@ -71,13 +71,16 @@ def make_plan(steps: int, start: int, periods: tuple[int, ...], own_steps: tuple
     common = math.gcd(start, steps)
 
     def cost(block: int) -> float:
-        far = abs(math.log(block / target))
-        masked = 0.0 if common % block == 0 else 1.0
-        # A period that does not fit makes rows that are dropped; a step of an observer's own that
-        # does not fit is computed in vain.
-        rows = sum(math.log2(p / math.gcd(block, p)) / 4 for p in periods if p > 1)
-        wasted = sum(math.log2(n / math.gcd(block, n)) for n in own_steps if n < block)
-        return far + masked + rows + wasted
+        """Roughly the time that is lost, as a share of that of the run."""
+        offset = start % block
+        beyond = -(offset + steps) % block + offset
+        # Steps outside of the run are computed in vain, and every step must look whether it is one.
+        masked = 0.01 + beyond / steps if common % block else 0.0
+        # A period that does not fit makes rows that are dropped, and a step of an observer's own
+        # that does not fit is computed more often than needed.
+        rows = sum(math.log2(p / math.gcd(block, p)) for p in periods if p > 1)
+        wasted = sum(n // math.gcd(block, n) - 1 for n in own_steps if n < block)
+        return masked + 0.03 * rows + 0.05 * wasted + 0.1 * abs(math.log(block / target))
 
     block = min(range(max(target // 4, 1), 4 * target + 1), key=cost)
     offset = start % block

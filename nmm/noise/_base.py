@@ -97,11 +97,18 @@ def step_normals(
     """
     fine = steps_per(noise.resolution, dt)
     shape = noise.draw_shape(shape)
-    if fine == 1:
-        return counter_normals(key, n, shape, dtype)
-    ns = (n[:, None] * fine + jnp.arange(fine, dtype=n.dtype)).reshape(-1)
-    normals = counter_normals(key, ns, shape, dtype).reshape(len(n), fine, *shape)
-    return jax.vmap(lambda x: noise.combine(x, dt / fine))(normals)
+
+    def draw(n: Array) -> Array:
+        if fine == 1:
+            return counter_normals(key, n, shape, dtype)
+        ns = (n[:, None] * fine + jnp.arange(fine, dtype=n.dtype)).reshape(-1)
+        normals = counter_normals(key, ns, shape, dtype).reshape(len(n), fine, *shape)
+        return jax.vmap(lambda x: noise.combine(x, dt / fine))(normals)
+
+    # By tiles that stay in the cache.
+    tile = max(d for d in range(1, TILE + 1) if len(n) % d == 0)
+    normals = jax.lax.map(draw, n.reshape(-1, tile))
+    return normals.reshape(len(n), *shape)
 
 
 def counter_key(key: Key, stream: int) -> UInt[Array, "2"]:
@@ -160,6 +167,9 @@ def check_variables(node: Any, names: tuple[str, ...]) -> None:
                 f"{known}, got {name!r}."
             )
 
+
+TILE = 64
+"""Steps whose random numbers are made at once, at most."""
 
 START = 2**31 - 1
 """The step whose random numbers make the stationary start; no run is that long."""
