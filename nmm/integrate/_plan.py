@@ -25,8 +25,8 @@ class Plan:
     - `offset`: steps of the first block that lie before the start of the run. Blocks are counted
         from step 0 of the first of several connected runs.
     - `steps`: steps of the run.
-    - `lag`: the step at which the first block starts, up to multiples of the periods that do not
-        fit into a block. Not the step itself, so that runs that continue share their compilation.
+    - `lag`: the step at which the first block starts, up to common multiples of the periods: 0
+        if they fit into a block, so that runs that continue share their compilation.
     """
 
     block: int
@@ -84,5 +84,5 @@ def make_plan(steps: int, start: int, periods: tuple[int, ...], own_steps: tuple
 
     block = min(range(max(target // 4, 1), 4 * target + 1), key=cost)
     offset = start % block
-    lag = (start - offset) % math.lcm(*(p for p in periods if block % p != 0))
+    lag = (start - offset) % math.lcm(*periods)
     return Plan(block, -(-(offset + steps) // block), offset, steps, lag)

@@ -10,7 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._declare import as_float, broadcast_to, declarations, float_dtype, is_array_like
+from .._declare import (
+    as_float,
+    broadcast_to,
+    declarations,
+    float_dtype,
+    is_array_like,
+    parameter_shape,
+)
 from ..models._base import AbstractDynamics
 from ..noise import AbstractDiffusion, AbstractForcing, AbstractNoise
 from ._field import Field
@@ -215,21 +222,18 @@ def check_arrivals(
                 f"got one that returns {inputs!r}."
             )
         constant = inputs
-    noise = jax.eval_shape(
-        lambda: (
-            [n.start(jnp.zeros(n.draw_shape(()))) for n in forcing],
-            [n.diffusion(0.0, state) for n in diffusions],
+    white = jax.eval_shape(lambda: [n.diffusion(0.0, state) for n in diffusions])
+    shapes = [("inputs", x.shape) for x in jax.tree.leaves((constant, row))]
+    shapes += [("noise", x.shape) for x in jax.tree.leaves(white)]
+    shapes += [("noise", parameter_shape(n)) for n in forcing]
+    full = jax.tree.leaves(state)[0].shape
+    for name, shape in shapes:
+        fits = len(shape) <= len(full) and all(
+            n in (1, m) for n, m in zip(shape[::-1], full[::-1], strict=False)
         )
-    )
-    shape = jax.tree.leaves(state)[0].shape
-    for name, part in (("inputs", (constant, row)), ("noise", noise)):
-        for leaf in jax.tree.leaves(part):
-            fits = len(leaf.shape) <= len(shape) and all(
-                n in (1, m) for n, m in zip(leaf.shape[::-1], shape[::-1], strict=False)
+        if not fits:
+            raise ValueError(
+                f"`{name}` should be scalar or have the regions of the state, whose shape is "
+                f"{full}; got the shape {shape}. A bare model takes its regions from its "
+                "parameters, `shape` or `y0`."
             )
-            if not fits:
-                raise ValueError(
-                    f"`{name}` should be scalar or have the regions of the state, whose shape is "
-                    f"{shape}; got the shape {leaf.shape}. A bare model takes its regions from "
-                    "its parameters, `shape` or `y0`."
-                )
