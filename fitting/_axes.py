@@ -118,7 +118,7 @@ def _written_shape(model: Any, name: str, leaf: Any, shape: tuple[int, ...]) -> 
 
 
 def _check_keys(keys: Any) -> Any:
-    typed = jnp.issubdtype(getattr(keys, "dtype", None), jax.dtypes.prng_key)
+    typed = eqx.is_array(keys) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     shape = np.shape(keys)
     if not (len(shape) == 1 if typed else len(shape) == 2 and keys.dtype == jnp.uint32):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Fitting by gradient: a compiled step, and the loop around it."""
+"""Fitting by gradient: the loop."""
 
 import functools
 import warnings
@@ -8,84 +8,21 @@ from typing import Any, Literal, TypeAlias, get_args
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import PyTree
 
 from nmm._custom_types import Key
 
 from . import _paths
 from ._fit_result import FitResult
-from ._gradient import Mode, value_and_gradient
-from ._loss import Loss, call, message, split
+from ._gradient import Mode
+from ._loss import LOSS, Loss, message
 from ._parameters import Free, Parameters, free_parameters, summary
 from ._progress import progress_bar
+from ._training import Record, Training
 
 OnNonFinite: TypeAlias = Literal["stop", "skip", "raise"]
-
-
-class Training(eqx.Module):
-    """All that does not change from step to step."""
-
-    loss: Loss
-    parameters: Parameters
-    optimizer: optax.GradientTransformation
-    mode: Mode
-    fresh_noise: bool
-
-    def init(self) -> tuple[PyTree, PyTree]:
-        """The free parameters, unconstrained, and the state of the optimiser."""
-        x = self.parameters.to_unconstrained(self.parameters.start)
-        return x, self.optimizer.init(x)
-
-    def step(
-        self, x: PyTree, state: PyTree, key: Key | None, n: Int[Array, ""]
-    ) -> tuple[PyTree, PyTree, "Record"]:
-        """Step number `n`: pure, so that it can be vmapped over `x`, `state` and `key`.
-
-        A step on which anything is non-finite changes nothing.
-        """
-        if key is not None and self.fresh_noise:
-            key = jr.fold_in(key, n)
-
-        def objective(x: PyTree) -> tuple[Float[Array, ""], dict[str, Any]]:
-            return split(call(self.loss, self.parameters.model_at(x), key))
-
-        value, parts, gradient = value_and_gradient(objective, x, self.mode)
-        updates, new_state = optax.with_extra_args_support(self.optimizer).update(
-            gradient, state, x, value=value, grad=gradient, value_fn=lambda x: objective(x)[0]
-        )
-        new_x = optax.apply_updates(x, updates)
-        finite = {
-            "loss": jnp.isfinite(value),
-            "gradient": jax.tree.map(lambda g: jnp.all(jnp.isfinite(g)), gradient),
-            "update": jax.tree.map(lambda u: jnp.all(jnp.isfinite(u)), updates),
-        }
-        good = jnp.all(jnp.stack(jax.tree.leaves(finite)))
-        new_x, new_state = jax.tree.map(
-            lambda new, old: jnp.where(good, new, old), (new_x, new_state), (x, state)
-        )
-        record = Record(
-            loss=value,
-            gradient_norm=optax.global_norm(gradient),
-            values=self.parameters.from_unconstrained(x),
-            parts=parts,
-            finite=finite,
-            good=good,
-        )
-        return new_x, new_state, record
-
-
-class Record(eqx.Module):
-    """What a step reports: of the point at which it took the gradient, not the one it led to."""
-
-    loss: Float[Array, ""]
-    gradient_norm: Float[Array, ""]
-    values: dict[str, Array]
-    parts: dict[str, Any]
-    finite: dict[str, Any]
-    good: Bool[Array, ""]
 
 
 # Compiled once for all fits that differ in numbers alone.
@@ -162,42 +99,47 @@ def fit(
     """
     _check_options(steps, mode, on_non_finite)
     optimizer = _default_optimizer() if optimizer is None else optimizer
-    training = Training(loss, free_parameters(model, free), optimizer, mode, fresh_noise)
-    x, state = training.init()
-    reached, records, outcome = x, [], "completed"
+    parameters = free_parameters(model, free)
+    training = Training(loss, parameters, optimizer, mode, fresh_noise)
     can_skip = on_non_finite == "skip" and fresh_noise and key is not None
+    x, state = training.init()
+    good_x, rows, outcome = x, [], "completed"
     try:
         with progress_bar(steps, "fit", progress) as bar:
             for n in range(steps):
                 try:
                     new_x, new_state, record = _step(training, x, state, key, jnp.asarray(n))
                 except eqx.EquinoxRuntimeError as error:
-                    error.add_note(f"In step {n} of `fit`, at {_where(training.parameters, x)}.")
-                    if on_non_finite == "raise" or not records:
+                    values = jax.device_get(parameters.from_unconstrained(x))
+                    error.add_note(f"This was in step {n}, at {_listed(values)}.")
+                    if on_non_finite == "raise" or not rows:
                         raise
-                    record, problem = _failed(training.parameters, x, records[-1]), f"The loss raised an error ({message(error)})"
+                    new_x, new_state = x, state
+                    rows.append(_row_of_nan(rows[-1]) | values)
+                    problem = f"The loss raised an error ({message(error)})"
                 else:
-                    record = jax.device_get(record)
-                    problem = None if record.good else _problem(record)
-                records.append(record)
-                if problem is not None:
-                    problem += f" in step {n}, at {_where(training.parameters, x)}."
+                    rows.append(jax.device_get(record.row))
+                    problem = _problem(record)
+                if problem:
+                    values = {path: rows[-1][path] for path in parameters.constraints}
+                    problem = f"{problem} in step {n}, at {_listed(values)}."
                     if on_non_finite == "raise":
                         raise FloatingPointError(f"{problem} {_ADVICE}")
                     warnings.warn(f"{problem} {_ADVICE}", stacklevel=2)
                     if not can_skip:
-                        x, outcome = reached, f"stopped: {problem}"
+                        x, outcome = good_x, f"stopped: {problem}"
                         break
                 else:
-                    reached, x, state = x, new_x, new_state
-                bar.set_postfix(loss=f"{record.loss:.4g}", refresh=False)
+                    good_x = x
+                x, state = new_x, new_state
+                bar.set_postfix(loss=f"{rows[-1][LOSS]:.4g}", refresh=False)
                 bar.update()
-                if callback is not None and callback(n, _row(record)):
-                    outcome = f"ended by the callback after step {n}"
+                if callback is not None and callback(n, rows[-1]):
+                    outcome = f"ended by the callback in step {n}"
                     break
     except KeyboardInterrupt:
-        outcome = f"interrupted after {len(records)} steps"
-    return _result(training.parameters, x, records, outcome)
+        outcome = "interrupted"
+    return _result(parameters, x, rows, outcome)
 
 
 _ADVICE = "Try a smaller learning rate, or tighter constraints."
@@ -215,46 +157,35 @@ def _check_options(steps: int, mode: str, on_non_finite: str) -> None:
 
 
 def _problem(record: Record) -> str:
-    """What was non-finite."""
-    if not record.finite["loss"]:
-        return f"The loss became {record.loss}"
+    """What was non-finite, if anything."""
+    finite = jax.device_get(record.finite)
+    if not finite["loss"]:
+        return f"The loss became {record.row[LOSS]}"
     for what in ("gradient", "update"):
-        bad = [f"`{path}`" for path, finite in record.finite[what].items() if not finite]
+        bad = [f"`{path}`" for path, good in finite[what].items() if not good]
         if bad:
             return f"The {what} of {', '.join(bad)} became non-finite"
-    raise AssertionError
+    return ""
 
 
-def _failed(parameters: Parameters, x: PyTree, like: Record) -> Record:
-    """The record of a step that raised."""
-    nothing = jax.tree.map(lambda leaf: np.full_like(leaf, np.nan), (like.loss, like.parts))
-    return Record(
-        loss=nothing[0],
-        gradient_norm=nothing[0],
-        values=jax.device_get(parameters.from_unconstrained(x)),
-        parts=nothing[1],
-        finite=like.finite,
-        good=np.array(False),
-    )
-
-
-def _where(parameters: Parameters, x: PyTree) -> str:
-    values = parameters.from_unconstrained(x)
+def _listed(values: dict[str, Any]) -> str:
     return ", ".join(f"{path} = {summary(value)}" for path, value in values.items())
 
 
-def _row(record: Record) -> dict[str, Any]:
-    named = {"loss": record.loss, "gradient_norm": record.gradient_norm}
-    return named | record.values | record.parts
+def _row_of_nan(like: dict[str, Any]) -> dict[str, Any]:
+    """The row of a step that reported nothing."""
+    return {name: np.full(np.shape(entry), np.nan) for name, entry in like.items()}
 
 
-def _result(parameters: Parameters, x: PyTree, records: list[Record], outcome: str) -> FitResult:
-    rows = [_row(record) for record in records]
-    history = jax.tree.map(lambda *leaves: np.stack(leaves), *rows) if rows else {}
-    losses = history.get("loss", np.array([np.nan]))
+def _result(
+    parameters: Parameters, x: PyTree, rows: list[dict[str, Any]], outcome: str
+) -> FitResult:
+    history = {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
+    losses = history.get(LOSS, np.empty(0))
+    finite = np.flatnonzero(np.isfinite(losses))
     best, best_loss = parameters.model, float("nan")
-    if np.any(np.isfinite(losses)):
-        lowest = int(np.nanargmin(np.where(np.isfinite(losses), losses, np.nan)))
-        values = jax.tree.map(jnp.asarray, records[lowest].values)
-        best, best_loss = _paths.replace(parameters.model, values), float(losses[lowest])
+    if finite.size:
+        lowest = finite[np.argmin(losses[finite])]
+        values = {path: jnp.asarray(history[path][lowest]) for path in parameters.constraints}
+        best, best_loss = _paths.replace(best, values), float(losses[lowest])
     return FitResult(parameters, parameters.model_at(x), best, best_loss, history, outcome)

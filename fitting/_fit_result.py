@@ -8,6 +8,7 @@ import numpy as np
 from nmm._extras import require
 
 from . import _paths
+from ._loss import LOSS
 from ._parameters import Parameters, summary
 
 
@@ -35,18 +36,17 @@ class FitResult(eqx.Module):
     outcome: str = eqx.field(static=True)
 
     def __repr__(self) -> str:
-        losses = self.history.get("loss", ())
-        head = f"FitResult: {self.outcome}, {len(losses)} steps"
+        losses = self.history.get(LOSS, ())
+        head = f"FitResult: {self.outcome} ({len(losses)} steps)"
         if len(losses):
-            head += f", loss {losses[0]:.4g} to {losses[-1]:.4g}, best {self.best_loss:.4g}"
-        header = ("path", "constraint", "unit", "start", "end", "best")
-        rows = [header]
+            head += f"\nloss {losses[0]:.4g} to {losses[-1]:.4g}, lowest {self.best_loss:.4g}"
+        rows = [["path", "constraint", "unit", "start", "end", "best"]]
         for path, constraint in self.parameters.constraints.items():
             values = (
                 summary(_paths.read(model, path)[path])
                 for model in (self.parameters.model, self.model, self.best)
             )
-            rows.append((path, repr(constraint), self.parameters.units[path], *values))
+            rows.append([path, repr(constraint), self.parameters.units[path], *values])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
         return "\n  ".join([head, *lines])
@@ -67,7 +67,7 @@ class FitResult(eqx.Module):
         figure, axes = pyplot.subplots(
             1, 1 + len(paths), figsize=(3.5 * (1 + len(paths)), 3), layout="constrained"
         )
-        for axis, name in zip(np.atleast_1d(axes), ["loss", *paths], strict=True):
+        for axis, name in zip(np.atleast_1d(axes), [LOSS, *paths], strict=True):
             values = np.asarray(self.history.get(name, np.empty(0)))
             axis.plot(values.reshape(len(values), -1), linewidth=1)
             unit = self.parameters.units.get(name, "1")

@@ -1,5 +1,6 @@
 """Value and gradient of a loss, by forward or reverse mode."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+_Function: TypeAlias = Callable[[PyTree], tuple[Float[Array, ""], Any]]
 Mode: TypeAlias = Literal["auto", "forward", "reverse"]
 
 # Measured with the loss that the examples fit: FC of BOLD of a noisy network of 84 regions, 20 s in
@@ -17,7 +19,7 @@ _FORWARD_UP_TO = 1
 
 
 def value_and_gradient(
-    function: Callable[[PyTree], tuple[Float[Array, ""], Any]], x: PyTree, mode: Mode
+    function: _Function, x: PyTree, mode: Mode
 ) -> tuple[Float[Array, ""], Any, PyTree]:
     """Value, auxiliary output and gradient of `function` at `x`.
 
@@ -32,12 +34,19 @@ def value_and_gradient(
 
     The value, the auxiliary output, and the gradient as a PyTree like `x`.
     """
+    few = sum(leaf.size for leaf in jax.tree.leaves(x)) <= _FORWARD_UP_TO
+    if mode == "forward":
+        return _forward(function, x)
+    if mode == "auto" and few:
+        # Some functions have no forward mode: those with an adjoint of Diffrax, for one.
+        with contextlib.suppress(TypeError):
+            return _forward(function, x)
+    (value, aux), gradient = jax.value_and_grad(function, has_aux=True)(x)
+    return value, aux, gradient
+
+
+def _forward(function: _Function, x: PyTree) -> tuple[Float[Array, ""], Any, PyTree]:
     flat, unravel = ravel_pytree(x)
-    if mode == "auto":
-        mode = "forward" if flat.size <= _FORWARD_UP_TO else "reverse"
-    if mode == "reverse":
-        (value, aux), gradient = jax.value_and_grad(function, has_aux=True)(x)
-        return value, aux, gradient
 
     def push(tangent: Float[Array, " numbers"]) -> Any:
         return jax.jvp(lambda y: function(unravel(y)), (flat,), (tangent,), has_aux=True)

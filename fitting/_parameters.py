@@ -118,6 +118,9 @@ def _check_start(path: str, value: Array, constraint: AbstractConstraint) -> Non
 def summary(value: Any) -> str:
     """A number, or what there is to say about several, in a few words."""
     value = np.asarray(value)
+    low, high = f"{value.min():.4g}", f"{value.max():.4g}"
     if value.size == 1:
-        return f"{value.item():.4g}"
-    return f"{value.mean():.4g} ({value.min():.4g} to {value.max():.4g}, {value.size} values)"
+        return low
+    if low == high:
+        return f"{low} ({value.size} times)"
+    return f"{value.mean():.4g} ({low} to {high}, {value.size} values)"

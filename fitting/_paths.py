@@ -20,7 +20,9 @@ def name_of(path: tuple) -> str:
 
 def flatten(tree: Any, name: str) -> dict[str, Array]:
     """The arrays in a PyTree by path, or by `name` if it is one array."""
-    return {name_of(path) or name: jnp.asarray(leaf) for path, leaf in jtu.tree_leaves_with_path(tree)}
+    return {
+        name_of(path) or name: jnp.asarray(leaf) for path, leaf in jtu.tree_leaves_with_path(tree)
+    }
 
 
 def read(model: Any, path: str) -> dict[str, Array]:

@@ -58,7 +58,9 @@ class SweepResult(eqx.Module):
         if where is None:
             where = self.best()
         if not isinstance(where, Mapping):
-            where = self.axes.cells(int(np.ravel_multi_index(np.atleast_1d(where), self.axes.shape)))
+            where = self.axes.cells(
+                int(np.ravel_multi_index(np.atleast_1d(where), self.axes.shape))
+            )
         return write(self.axes.model, {p: value for p, value in where.items() if p != KEY})
 
     def to_xarray(self) -> Any:
@@ -76,17 +78,14 @@ class SweepResult(eqx.Module):
         dims = paths if self.axes.mode == "grid" else ["cell"]
         coordinates = {}
         for path, values in self.coordinates.items():
-            dim = path if self.axes.mode == "grid" else "cell"
             if path == KEY:
                 continue
-            attributes = {"units": self.axes.units[path]} if self.axes.units[path] else {}
-            if np.ndim(values) == 1:
-                coordinates[path] = (dim, values, attributes)
-            else:
-                name = path if dim == "cell" else f"{path}_values"
-                extra = ["region"] if np.ndim(values) == 2 else []
-                extra = [f"{path}_{i}" for i in range(np.ndim(values) - 1)] if not extra else extra
-                coordinates[name] = ((dim, *extra), values, attributes)
+            dim = path if self.axes.mode == "grid" else "cell"
+            axes = np.ndim(values) - 1
+            extra = ["region"] if axes == 1 else [f"{path}_{i}" for i in range(axes)]
+            name = f"{path}_values" if extra and dim == path else path
+            unit = self.axes.units[path]
+            coordinates[name] = ((dim, *extra), values, {"units": unit} if unit else {})
         arrays = {}
         for name, values in self.values.items():
             extra = [f"{name}_{i}" for i in range(values.ndim - len(dims))]
@@ -138,7 +137,9 @@ class SweepResult(eqx.Module):
     def _scalars(self, name: str) -> np.ndarray:
         scalars = [n for n, values in self.values.items() if values.shape == self.axes.shape]
         if name not in scalars:
-            raise ValueError(f"`name` should be a result with one number a cell, one of {scalars}, got {name!r}.")
+            raise ValueError(
+                f"`name` should be a result with one number a cell, one of {scalars}, got {name!r}."
+            )
         return self.values[name]
 
     def __repr__(self) -> str:
@@ -151,7 +152,7 @@ class SweepResult(eqx.Module):
             unit = self.axes.units[path]
             lines.append(f"over {path}{f' [{unit}]' if unit else ''}: {summary(values)}")
         for name, values in self.values.items():
-            lines.append(f"{name} {values.shape[len(self.axes.shape):]}: {_range(values)}")
+            lines.append(f"{name} {values.shape[len(self.axes.shape) :]}: {_range(values)}")
         return "\n  ".join(lines)
 
 
