@@ -7,6 +7,7 @@ from . import (
     models as models,
     noise as noise,
     observe as observe,
+    plot as plot,
     units as units,
 )
 from ._connectome import Connectome as Connectome

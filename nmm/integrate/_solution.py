@@ -7,6 +7,9 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from .. import plot
+from .._extras import require
+
 
 class RESULTS(diffrax.RESULTS):
     """Outcome of a run: those of Diffrax, and what a grid can add to them."""
@@ -67,7 +70,7 @@ class Solution(eqx.Module):
 
     @property
     def ts(self) -> Any:
-        """The times of the outputs, ms, `(time,)`.
+        """The times of the outputs, ms, `(time,)`; after `jax.vmap` with the batch axes in front.
 
         **Raises:**
 
@@ -76,14 +79,12 @@ class Solution(eqx.Module):
         """
         if not self.times:
             raise ValueError("There are no times, since `save` asked for nothing.")
-        first, *others = self.times.values()
-        for other in others:
-            if len(other) != len(first) or not np.allclose(first, other):
-                raise ValueError(
-                    "The outputs have different times; `sol.times[name]` has those of each of "
-                    f"{list(self.times)}."
-                )
-        return first
+        if isinstance(self.ys, dict) and not _same(self.times):
+            raise ValueError(
+                "The outputs have different times; `sol.times[name]` has those of each of "
+                f"{list(self.times)}."
+            )
+        return next(iter(self.times.values()))
 
     def __getitem__(self, name: str) -> Any:
         """The output or state variable of this name.
@@ -94,7 +95,7 @@ class Solution(eqx.Module):
         """
         outputs = self.outputs
         if name not in outputs:
-            raise KeyError(f"{name!r} was not saved; `save` asked for {list(outputs)}.")
+            raise KeyError(f"{name!r} was not saved; what was is {list(outputs)}.")
         return outputs[name]
 
     @property
@@ -106,54 +107,80 @@ class Solution(eqx.Module):
         lines = [f"Solution: {self._outcome()}"]
         units = dict(self.units)
         for name, values in self.outputs.items():
-            times = self.times[name]
-            span = f"{times[0]:g} to {times[-1]:g} ms" if len(times) else "no samples"
+            times = _one_of_batch(self.times[name])
             unit = f" [{units[name]}]" if units.get(name) else ""
-            leaves = jax.tree.leaves(values)
-            lines.append(f"  {name}{unit}: {', '.join(str(x.shape) for x in leaves)}, {span}")
+            shapes = ", ".join(str(x.shape) for x in jax.tree.leaves(values))
+            if not len(times):
+                span = "no samples"
+            elif isinstance(times, jax.core.Tracer):
+                span = f"{len(times)} samples"
+            else:
+                span = f"{times[0]:g} to {times[-1]:g} ms"
+            lines.append(f"  {name}{unit}: {shapes}, {span}")
         return "\n".join(lines)
 
+    @property
+    def _batch(self) -> tuple[int, ...]:
+        """The axes that `jax.vmap` put in front of everything."""
+        return np.shape(self.stats["non_finite_by"])
+
     def _outcome(self) -> str:
-        try:
-            succeeded = bool(self.result == RESULTS.successful)
-        except jax.errors.ConcretizationTypeError:
-            return "of a compiled function"
-        except ValueError:
-            return "of a batch"
+        succeeded = self.result == RESULTS.successful
+        if isinstance(succeeded, jax.core.Tracer):
+            return "inside of a compiled function"
+        if self._batch:
+            succeeded = np.asarray(succeeded)
+            return f"batch of {self._batch}, {np.sum(succeeded)} of {succeeded.size} successful"
         return "successful" if succeeded else str(self.result)
 
     def to_xarray(self) -> Any:
-        """The outputs as an `xarray.Dataset` with named dimensions, coordinates and units.
+        """The outputs as an `xarray.Dataset`, with named dimensions, coordinates and units.
+
+        Dimensions are `time` (or `time_<output>`, where outputs have different times) and
+        `region`; in front of them `batch` after `jax.vmap` (`batch_0`, `batch_1` after several).
+        `sol.to_xarray().to_netcdf("run.nc")` saves a run.
 
         **Raises:**
 
         - `ModuleNotFoundError` without xarray: `pip install nmm[data]`.
         """
-        from .._extras import require
-
         xr = require("xarray", "data")
-        units = dict(self.units)
-        shared = len({len(t) for t in self.times.values()}) == 1 and _same(self.times)
+        units, shared = dict(self.units), _same(self.times)
+        batch = [f"batch_{i}" for i in range(len(self._batch))]
+        batch = ["batch"] if len(batch) == 1 else batch
         arrays = {}
         for name, values in self.outputs.items():
             values = np.asarray(values)
             time = "time" if shared else f"time_{name}"
-            axes = [time, *(["region"] if values.ndim > 1 else [])]
-            axes += [f"axis_{i}" for i in range(values.ndim - len(axes))]
-            coordinates: dict[str, Any] = {time: (time, self.times[name], {"units": "ms"})}
-            if self.regions is not None and values.ndim > 1:
+            axes = [*batch, time, *self._axes(name, values.shape[len(batch) + 1 :])]
+            times = np.asarray(_one_of_batch(self.times[name]))
+            coordinates: dict[str, Any] = {time: (time, times, {"units": "ms"})}
+            if self.regions is not None and "region" in axes:
                 coordinates["region"] = list(self.regions)
             attributes = {"units": units[name]} if units.get(name) else {}
             arrays[name] = xr.DataArray(values, coordinates, axes, attrs=attributes)
         return xr.Dataset(arrays)
 
+    def _axes(self, name: str, shape: tuple[int, ...]) -> list[str]:
+        """Names of the axes that come after the time in an output."""
+        state = np.shape(jax.tree.leaves(self.y1)[0])[len(self._batch) :]
+        prefix = "axis" if shape == state else f"{name}_axis"
+        axes = [f"{prefix}_{i}" for i in range(len(shape))]
+        if shape and shape[-1:] == state[-1:]:
+            axes[-1] = "region"
+        return axes
+
     def plot(self, names: list[str] | None = None, **options: Any) -> Any:
         """Draws the outputs against time; see `nmm.plot.time_series`."""
-        from .. import plot
-
         return plot.time_series(self, names, **options)
 
 
 def _same(times: dict[str, Any]) -> bool:
-    first, *others = times.values()
-    return all(np.allclose(first, other) for other in others)
+    """Whether all outputs have the same times."""
+    first, *others = times.values() or [np.zeros(0)]
+    return all(t.shape == first.shape and np.allclose(t, first) for t in others)
+
+
+def _one_of_batch(times: Any) -> Any:
+    """Times as `(time,)`: every run of a batch has the same."""
+    return times[(0,) * (times.ndim - 1)]

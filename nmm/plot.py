@@ -1,0 +1,281 @@
+"""Figures, by matplotlib: `pip install nmm[plot]`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import ArrayLike, Real, Shaped
+
+from ._extras import require
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Of Okabe and Ito, which colour-blind readers can tell apart."""
+
+MOST_LINES = len(COLOURS)
+"""Regions that are drawn as lines of their own colours; more become an image."""
+
+
+def time_series(
+    solution: Any,
+    names: Sequence[str] | str | None = None,
+    ax: Any = None,
+    *,
+    regions: Sequence[str | int] | None = None,
+    **options: Any,
+) -> Any:
+    """Draws the outputs of a run against time, one panel each.
+
+    Up to seven regions are lines; more are an image with one row a region.
+
+    **Arguments:**
+
+    - `solution`: the `nmm.Solution` of a run.
+    - `names`: outputs to draw; all by default.
+    - `ax`: the axes to draw on, for a single output; a new figure by default.
+    - `regions`: labels or numbers of the regions to draw; all by default.
+    - `options`: passed to `Axes.plot` or `Axes.imshow`.
+
+    **Returns:**
+
+    The figure.
+
+    **Raises:**
+
+    - `KeyError` if there is no output of that name.
+    - `ValueError` if there is no region of that name, `ax` is given for several outputs, or an
+        output is not `(time,)` or `(time, regions)`.
+    - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
+    """
+    names = [names] if isinstance(names, str) else list(names or solution.outputs)
+    if ax is not None and len(names) != 1:
+        raise ValueError(f"`ax` is for one output, got {names}; choose one by `names`.")
+    data = [_by_region(solution, name, regions) for name in names]
+    axes = [ax] if ax is not None else _panels([len(labels) for _, labels in data])
+    ends = [solution.times[name][-1] for name in names if len(solution.times[name])]
+    unit, scale = ("s", 1000) if max(ends, default=0) >= 5000 else ("ms", 1)
+    for name, panel, (series, labels) in zip(names, axes, data, strict=True):
+        times = np.asarray(solution.times[name]) / scale
+        title = _with_unit(name, dict(solution.units).get(name))
+        draw = _image if len(labels) > MOST_LINES else _lines
+        draw(panel, times, series, labels, title, options)
+    axes[-1].set_xlabel(f"Time ({unit})")
+    return axes[0].figure
+
+
+def matrix(
+    matrix: Shaped[ArrayLike, "rows columns"],
+    labels: Sequence[str] | None = None,
+    ax: Any = None,
+    *,
+    title: str | None = None,
+    label: str | None = None,
+    **options: Any,
+) -> Any:
+    """Draws a matrix between regions, such as weights or functional connectivity.
+
+    The colours span what lies off the diagonal, and are centred on 0 where that has either sign.
+
+    **Arguments:**
+
+    - `matrix`: `matrix[target, source]`.
+    - `labels`: of the regions.
+    - `ax`: the axes to draw on; a new figure by default.
+    - `title`: above the matrix.
+    - `label`: beside the colour bar, with its unit.
+    - `options`: passed to `Axes.imshow`, such as `vmin`, `vmax`, `cmap`; `norm="log"` shows weights
+        of all sizes.
+
+    **Returns:**
+
+    The axes.
+
+    **Raises:**
+
+    - `ValueError` if there is not one label for each row.
+    - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
+    """
+    values = np.asarray(matrix)
+    if labels is not None and len(labels) != len(values):
+        raise ValueError(
+            f"`labels` should name each of the {len(values)} rows, got {len(labels)} labels."
+        )
+    ax = _axes((4.8, 4.0)) if ax is None else ax
+    beside = values[~np.eye(*values.shape, dtype=bool)]
+    picture = ax.imshow(values, **_colours(beside, options))
+    if labels is not None:
+        _label_rows(ax.yaxis, labels, 40)
+        _label_rows(ax.xaxis, labels, 40, rotation=90)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    if title:
+        ax.set_title(title)
+    _colour_bar(ax, picture, label)
+    return ax
+
+
+def spectrum(
+    signal: Real[ArrayLike, "time *regions"],
+    dt: float | int,
+    ax: Any = None,
+    *,
+    label: str | None = None,
+    unit: str | None = None,
+    segment: float | int | None = None,
+    **options: Any,
+) -> Any:
+    """Draws the power spectral density of a saved signal, by Welch's method.
+
+    Of several regions the mean is drawn, and the range of the middle 80 % of them.
+
+    **Arguments:**
+
+    - `signal`: one row a sample, without the transient.
+    - `dt`: ms from row to row.
+    - `ax`: the axes to draw on; a new figure by default.
+    - `label`: of the line, for a legend.
+    - `unit`: of the signal.
+    - `segment`: length of the Hann windows in ms, which overlap by half; a quarter of the signal
+        by default. Its inverse is the resolution.
+    - `options`: passed to `Axes.plot`.
+
+    **Returns:**
+
+    The axes; logarithmic, from the lowest resolved frequency to that of Nyquist.
+
+    **Raises:**
+
+    - `ValueError` if the segment is shorter than 4 samples or longer than the signal.
+    - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
+    """
+    mlab = require("matplotlib.mlab", "plot")
+    values = np.asarray(signal, dtype=float)
+    columns = values.reshape(len(values), -1).T
+    samples = len(values) // 4 if segment is None else round(segment / dt)
+    if not 4 <= samples <= len(values):
+        raise ValueError(
+            f"`segment` should be from {4 * dt:g} to {len(values) * dt:g} ms, the length of the "
+            f"signal, got {samples * dt:g} ms."
+        )
+    options_of = {"NFFT": samples, "Fs": 1000 / dt, "noverlap": samples // 2}
+    powers, frequencies = zip(
+        *(mlab.psd(x, detrend="mean", **options_of) for x in columns), strict=True
+    )
+    power, frequency = np.stack(powers)[:, 1:], frequencies[0][1:]
+    ax = _axes((5.6, 3.6)) if ax is None else ax
+    (line,) = ax.loglog(frequency, power.mean(axis=0), label=label, **_line_options(options))
+    if len(power) > 1:
+        low, high = np.quantile(power, (0.1, 0.9), axis=0)
+        ax.fill_between(frequency, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    ax.set_xlim(frequency[0], frequency[-1])
+    ax.set_xlabel("Frequency (Hz)")
+    ax.set_ylabel(f"Power ({unit}²/Hz)" if unit and unit != "1" else "Power (1/Hz)")
+    _clean(ax)
+    return ax
+
+
+def _by_region(
+    solution: Any, name: str, regions: Sequence[str | int] | None
+) -> tuple[np.ndarray, list[str]]:
+    """An output as `(time, regions)`, and the labels of its regions; `""` if there is but one."""
+    values = np.asarray(solution[name])
+    if values.ndim not in (1, 2):
+        raise ValueError(
+            f"{name!r} should have the shape (time,) or (time, regions), got {values.shape}; one "
+            "run of a batch is `jax.tree.map(lambda x: x[0], sol)`."
+        )
+    if values.ndim == 1:
+        return values[:, None], [""]
+    known = [str(i) for i in range(values.shape[1])]
+    if solution.regions is not None and len(solution.regions) == len(known):
+        known = list(solution.regions)
+    chosen = list(range(len(known)))
+    if regions is not None:
+        for region in regions:
+            if region not in (*known, *range(len(known))):
+                raise ValueError(
+                    f"`regions` should be labels or numbers below {len(known)}, got {region!r}."
+                )
+        chosen = [known.index(r) if isinstance(r, str) else r for r in regions]
+    return values[:, chosen], [known[i] for i in chosen]
+
+
+def _panels(regions: Sequence[int]) -> Sequence[Any]:
+    """One panel under the other, with room for this many regions."""
+    heights = [2.6 if n > MOST_LINES else 1.6 for n in regions]
+    _, axes = require("matplotlib.pyplot", "plot").subplots(
+        len(heights),
+        figsize=(8, 0.6 + sum(heights)),
+        height_ratios=heights,
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    return axes[:, 0]
+
+
+def _axes(size: tuple[float, float]) -> Any:
+    return require("matplotlib.pyplot", "plot").subplots(figsize=size, layout="constrained")[1]
+
+
+def _lines(
+    ax: Any, times: np.ndarray, series: np.ndarray, labels: list[str], title: str, options: dict
+) -> None:
+    for label, values, colour in zip(labels, series.T, COLOURS, strict=False):
+        ax.plot(times, values, label=label, **_line_options({"color": colour} | options))
+    ax.set_ylabel(title)
+    ax.margins(x=0)
+    if len(labels) > 1:
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=1)
+    _clean(ax)
+
+
+def _image(
+    ax: Any, times: np.ndarray, series: np.ndarray, labels: list[str], title: str, options: dict
+) -> None:
+    # A sample fills the time since the one before.
+    start = 2 * times[0] - times[1] if len(times) > 1 else 0.0
+    edges = (start, times[-1], len(labels) - 0.5, -0.5)
+    fill = {"aspect": "auto", "extent": edges} | options
+    picture = ax.imshow(series.T, **_colours(series, fill))
+    _label_rows(ax.yaxis, labels, 16)
+    ax.tick_params(axis="y", length=0)
+    ax.spines[:].set_visible(False)
+    _colour_bar(ax, picture, title)
+
+
+def _colours(values: np.ndarray, options: dict) -> dict:
+    """Options of an image: sequential colours, or diverging ones where values have either sign."""
+    finite = values[np.isfinite(values)]
+    if finite.size and finite.min() < 0 < finite.max():
+        largest = float(np.max(np.abs(finite)))
+        chosen = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+    else:
+        chosen = {"cmap": "viridis"}
+        if finite.size and "norm" not in options:
+            chosen |= {"vmin": float(finite.min()), "vmax": float(finite.max())}
+    return {"interpolation": "nearest"} | chosen | options
+
+
+def _colour_bar(ax: Any, picture: Any, label: str | None) -> None:
+    bar = ax.figure.colorbar(picture, ax=ax, label=label, shrink=0.9, aspect=25, pad=0.02)
+    bar.outline.set_visible(False)
+
+
+def _label_rows(axis: Any, labels: Sequence[str], most: int, **text: Any) -> None:
+    """Writes as many of the labels, evenly spaced, as are legible."""
+    every = -(-len(labels) // most)
+    size = 9 if len(labels) <= most // 2 else 6
+    places = range(0, len(labels), every)
+    axis.set_ticks(places, [labels[i] for i in places], fontsize=size, **text)
+
+
+def _line_options(options: dict) -> dict:
+    return {"linewidth": 1.0} | options
+
+
+def _clean(ax: Any) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _with_unit(name: str, unit: str | None) -> str:
+    return name if unit in (None, "1") else f"{name} ({unit})"
