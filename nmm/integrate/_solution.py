@@ -79,12 +79,13 @@ class Solution(eqx.Module):
         """
         if not self.times:
             raise ValueError("There are no times, since `save` asked for nothing.")
-        if isinstance(self.ys, dict) and not _same(self.times):
+        first, *others = self.times.values()
+        if isinstance(self.ys, dict) and not all(_same(first, other) for other in others):
             raise ValueError(
                 "The outputs have different times; `sol.times[name]` has those of each of "
                 f"{list(self.times)}."
             )
-        return next(iter(self.times.values()))
+        return first
 
     def __getitem__(self, name: str) -> Any:
         """The output or state variable of this name.
@@ -136,8 +137,9 @@ class Solution(eqx.Module):
     def to_xarray(self) -> Any:
         """The outputs as an `xarray.Dataset`, with named dimensions, coordinates and units.
 
-        Dimensions are `time` (or `time_<output>`, where outputs have different times) and
-        `region`; in front of them `batch` after `jax.vmap` (`batch_0`, `batch_1` after several).
+        The dimensions are `time` (`time_<output>` of outputs with times of their own, which are
+        not those of the longest) and `region`; in front of them `batch` after `jax.vmap`
+        (`batch_0`, `batch_1` after several).
         `sol.to_xarray().to_netcdf("run.nc")` saves a run.
 
         **Raises:**
@@ -145,13 +147,14 @@ class Solution(eqx.Module):
         - `ModuleNotFoundError` without xarray: `pip install nmm[data]`.
         """
         xr = require("xarray", "data")
-        units, shared = dict(self.units), _same(self.times)
+        units = dict(self.units)
+        longest = max(self.times.values(), key=np.size, default=None)
         batch = [f"batch_{i}" for i in range(len(self._batch))]
         batch = ["batch"] if len(batch) == 1 else batch
         arrays = {}
         for name, values in self.outputs.items():
             values = np.asarray(values)
-            time = "time" if shared else f"time_{name}"
+            time = "time" if _same(self.times[name], longest) else f"time_{name}"
             axes = [*batch, time, *self._axes(name, values.shape[len(batch) + 1 :])]
             times = np.asarray(_one_of_batch(self.times[name]))
             coordinates: dict[str, Any] = {time: (time, times, {"units": "ms"})}
@@ -175,10 +178,8 @@ class Solution(eqx.Module):
         return plot.time_series(self, names, **options)
 
 
-def _same(times: dict[str, Any]) -> bool:
-    """Whether all outputs have the same times."""
-    first, *others = times.values() or [np.zeros(0)]
-    return all(t.shape == first.shape and np.allclose(t, first) for t in others)
+def _same(times: Any, others: Any) -> bool:
+    return times.shape == others.shape and np.allclose(times, others)
 
 
 def _one_of_batch(times: Any) -> Any:
