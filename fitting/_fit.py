@@ -1,5 +1,7 @@
 """Fitting by gradient: the loop."""
 
+import contextlib
+import dataclasses
 import functools
 import warnings
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from nmm._custom_types import Key
 
 from . import _paths
 from ._fit_result import FitResult
-from ._gradient import Mode
+from ._gradient import Mode, forward_is_faster
 from ._loss import LOSS, Loss, message
 from ._parameters import Free, Parameters, free_parameters, summary
 from ._progress import progress_bar
@@ -26,7 +28,7 @@ OnNonFinite: TypeAlias = Literal["stop", "skip", "raise"]
 
 
 # Compiled once for all fits that differ in numbers alone.
-_step = eqx.filter_jit(Training.step)
+_step: Any = eqx.filter_jit(Training.step)
 
 
 @functools.cache
@@ -42,7 +44,7 @@ def fit(
     optimizer: optax.GradientTransformation | None = None,
     steps: int = 100,
     key: Key | None = None,
-    mode: Mode = "auto",
+    mode: Mode | Literal["auto"] = "auto",
     fresh_noise: bool = True,
     progress: bool = True,
     on_non_finite: OnNonFinite = "stop",
@@ -100,11 +102,14 @@ def fit(
     _check_options(steps, mode, on_non_finite)
     optimizer = _default_optimizer() if optimizer is None else optimizer
     parameters = free_parameters(model, free)
-    training = Training(loss, parameters, optimizer, mode, fresh_noise)
     can_skip = on_non_finite == "skip" and fresh_noise and key is not None
+    gradient_mode = "reverse" if mode == "auto" else mode
+    training = Training(loss, parameters, optimizer, fresh_noise, gradient_mode)
     x, state = training.init()
     good_x, rows, outcome = x, [], "completed"
     try:
+        if mode == "auto" and forward_is_faster(x):
+            training = _forward_if_possible(training, x, state, key)
         with progress_bar(steps, "fit", progress) as bar:
             for n in range(steps):
                 try:
@@ -149,11 +154,21 @@ def _check_options(steps: int, mode: str, on_non_finite: str) -> None:
     if steps < 1:
         raise ValueError(f"`steps` should be at least 1, got {steps}.")
     for name, value, options in (
-        ("mode", mode, get_args(Mode)),
+        ("mode", mode, ("auto", *get_args(Mode))),
         ("on_non_finite", on_non_finite, get_args(OnNonFinite)),
     ):
         if value not in options:
             raise ValueError(f"`{name}` should be one of {list(options)}, got {value!r}.")
+
+
+def _forward_if_possible(training: Training, x: PyTree, state: PyTree, key: Any) -> Training:
+    """In forward mode, which some losses do not have: those with an adjoint of Diffrax, say."""
+    forward = dataclasses.replace(training, mode="forward")
+    with contextlib.suppress(TypeError):
+        # What is traced here is what runs afterwards, not traced again.
+        _step.lower(forward, x, state, key, jnp.asarray(0))
+        return forward
+    return training
 
 
 def _problem(record: Record) -> str:

@@ -56,7 +56,7 @@ class FitResult(eqx.Module):
 
         **Returns:**
 
-        A matplotlib figure.
+        The figure.
 
         **Raises:**
 
@@ -71,5 +71,5 @@ class FitResult(eqx.Module):
             values = np.asarray(self.history.get(name, np.empty(0)))
             axis.plot(values.reshape(len(values), -1), linewidth=1)
             unit = self.parameters.units.get(name, "1")
-            axis.set(xlabel="step", ylabel=name if unit in ("", "1") else f"{name} [{unit}]")
+            axis.set(xlabel="step", ylabel=name if unit in ("", "1") else f"{name} ({unit})")
         return figure

@@ -1,6 +1,5 @@
 """Value and gradient of a loss, by forward or reverse mode."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -10,12 +9,17 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 _Function: TypeAlias = Callable[[PyTree], tuple[Float[Array, ""], Any]]
-Mode: TypeAlias = Literal["auto", "forward", "reverse"]
+Mode: TypeAlias = Literal["forward", "reverse"]
 
 # Measured with the loss that the examples fit: FC of BOLD of a noisy network of 84 regions, 20 s in
 # steps of 1 ms, on a CPU. Against the loss alone, forward mode takes 1.2 to 1.7 times as long for
 # one number and 2.7 to 4.4 times for two, reverse mode 2.2 to 2.6 times for any.
 _FORWARD_UP_TO = 1
+
+
+def forward_is_faster(x: PyTree) -> bool:
+    """Whether to expect so, for as many numbers as there are in `x`."""
+    return ravel_pytree(x)[0].size <= _FORWARD_UP_TO
 
 
 def value_and_gradient(
@@ -28,19 +32,14 @@ def value_and_gradient(
     - `function`: returns a scalar and auxiliary output.
     - `x`: a PyTree of arrays of floats.
     - `mode`: `"forward"`, whose time grows with the numbers in `x` and which needs no memory for
-        the past; `"reverse"`; or `"auto"` for the one expected to be faster.
+        the past; or `"reverse"`.
 
     **Returns:**
 
     The value, the auxiliary output, and the gradient as a PyTree like `x`.
     """
-    few = sum(leaf.size for leaf in jax.tree.leaves(x)) <= _FORWARD_UP_TO
     if mode == "forward":
         return _forward(function, x)
-    if mode == "auto" and few:
-        # Some functions have no forward mode: those with an adjoint of Diffrax, for one.
-        with contextlib.suppress(TypeError):
-            return _forward(function, x)
     (value, aux), gradient = jax.value_and_grad(function, has_aux=True)(x)
     return value, aux, gradient
 

@@ -87,11 +87,11 @@ def sweep(
         return {name: result[: len(cells)] for name, result in results.items()}
 
     def run_one_by_one(cells: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        for cell in cells:
+        for cell in cells[:, None]:
             try:
-                yield cells[cells == cell], run(cells[cells == cell], 1)
+                yield cell, run(cell, 1)
             except eqx.EquinoxRuntimeError as error:
-                errors[int(cell)] = error
+                errors[int(cell[0])] = error
 
     size = _automatic_chunk(loss, axes, key, memory) if chunk is None else chunk
     size = _even(size, axes.size)

@@ -92,16 +92,17 @@ class SweepResult(eqx.Module):
             arrays[name] = (dims + extra, values)
         return xr.Dataset(arrays, coordinates)
 
-    def plot(self, name: str = LOSS) -> Any:
+    def plot(self, name: str = LOSS, ax: Any = None) -> Any:
         """Draws a result: a line over one axis, a map over two.
 
         **Arguments:**
 
         - `name`: of a result that is one number a cell.
+        - `ax`: the axes to draw on; a new figure by default.
 
         **Returns:**
 
-        A matplotlib figure.
+        The figure.
 
         **Raises:**
 
@@ -114,25 +115,26 @@ class SweepResult(eqx.Module):
                 f"`plot` draws sweeps with one or two axes, this one has {values.ndim}; "
                 "`to_xarray()` can select from it."
             )
-        pyplot = require("matplotlib.pyplot", "plot")
-        figure, axis = pyplot.subplots(layout="constrained")
+        if ax is None:
+            ax = require("matplotlib.pyplot", "plot").subplots(layout="constrained")[1]
         ticks = [self._ticks(path) for path in self.coordinates]
         if values.ndim == 1:
             x, label = ticks[0] if len(ticks) == 1 else (np.arange(len(values)), "cell")
-            axis.plot(x, values, marker=".")
-            axis.set(xlabel=label, ylabel=name)
+            ax.plot(x, values, marker=".")
+            ax.set(xlabel=label, ylabel=name)
         else:
             (y, ylabel), (x, xlabel) = ticks
-            figure.colorbar(axis.pcolormesh(x, y, values, shading="nearest"), label=name)
-            axis.set(xlabel=xlabel, ylabel=ylabel)
-        return figure
+            picture = ax.pcolormesh(x, y, values, shading="nearest")
+            ax.figure.colorbar(picture, ax=ax, label=name)
+            ax.set(xlabel=xlabel, ylabel=ylabel)
+        return ax.figure
 
     def _ticks(self, path: str) -> tuple[np.ndarray, str]:
         values = self.coordinates[path]
         if path == KEY or np.ndim(values) > 1:
             return np.arange(len(values)), f"{path} (number)"
         unit = self.axes.units[path]
-        return values, path if unit in ("", "1") else f"{path} [{unit}]"
+        return values, path if unit in ("", "1") else f"{path} ({unit})"
 
     def _scalars(self, name: str) -> np.ndarray:
         scalars = [n for n, values in self.values.items() if values.shape == self.axes.shape]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from nmm._custom_types import Key
@@ -41,8 +42,8 @@ class Training(eqx.Module):
     loss: Loss
     parameters: Parameters
     optimizer: optax.GradientTransformation
-    mode: Mode
     fresh_noise: bool
+    mode: Mode
 
     def init(self) -> tuple[PyTree, PyTree]:
         """The free parameters in unconstrained numbers, and the state of the optimiser."""
@@ -50,7 +51,7 @@ class Training(eqx.Module):
         return x, self.optimizer.init(x)
 
     def step(
-        self, x: PyTree, state: PyTree, key: Key | None, n: Int[Array, ""]
+        self, x: PyTree, state: PyTree, key: Key | None, n: int | Int[Array, ""]
     ) -> tuple[PyTree, PyTree, Record]:
         """Step number `n`, which can be vmapped. One that is not finite changes nothing."""
         if key is not None and self.fresh_noise:
@@ -65,7 +66,7 @@ class Training(eqx.Module):
             gradient, state, x, value=value, grad=gradient, value_fn=lambda x: objective(x)[0]
         )
         new_x = optax.apply_updates(x, updates)
-        own = {LOSS: value, "gradient_norm": optax.global_norm(gradient)}
+        own = {LOSS: value, "gradient_norm": jnp.linalg.norm(ravel_pytree(gradient)[0])}
         own |= self.parameters.from_unconstrained(x)
         if own.keys() & parts.keys():
             raise ValueError(
