@@ -95,7 +95,7 @@ def sweep(
 
     size = _automatic_chunk(loss, axes, key, memory) if chunk is None else chunk
     size = _even(size, axes.size)
-    values, errors = _empty(loss, axes, key), {}
+    values, errors = {}, {}
     with progress_bar(axes.size, "sweep", progress) as bar:
         for cells in np.split(np.arange(axes.size), range(size, axes.size, size)):
             try:
@@ -104,7 +104,7 @@ def sweep(
                 done = run_one_by_one(cells)
             for where, results in done:
                 for name, result in results.items():
-                    values[name][where] = result
+                    values.setdefault(name, _nothing(axes.size, result))[where] = result
             bar.update(len(cells))
     if errors:
         _report(errors, axes)
@@ -126,17 +126,10 @@ def _batch(loss: Loss, model: Any, key: Key | None, cells: dict[str, Any]) -> di
 _run: Any = eqx.filter_jit(_batch)
 
 
-def _empty(loss: Loss, axes: Axes, key: Key | None) -> dict[str, np.ndarray]:
-    """Arrays for the results of all cells, NaN where they are floats."""
-    shapes = eqx.filter_eval_shape(_batch, loss, axes.model, key, axes.cells(np.arange(1)))
-    return {
-        name: np.full(
-            (axes.size, *x.shape[1:]),
-            np.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0,
-            x.dtype,
-        )
-        for name, x in shapes.items()
-    }
+def _nothing(cells: int, like: np.ndarray) -> np.ndarray:
+    """An array for the results of all cells: NaN, or 0 where there is none."""
+    fill = np.nan if jnp.issubdtype(like.dtype, jnp.inexact) else 0
+    return np.full((cells, *like.shape[1:]), fill, like.dtype)
 
 
 # Measured on noisy networks of 4 and of 84 regions on a CPU: time a cell falls until a chunk has
