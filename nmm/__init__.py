@@ -27,15 +27,23 @@ from .integrate import (
 )
 from .models import (
     AbstractDynamics as AbstractDynamics,
+    AbstractInhibition as AbstractInhibition,
     AbstractModel as AbstractModel,
+    AbstractTransfer as AbstractTransfer,
+    DivisiveGain as DivisiveGain,
+    DivisiveInput as DivisiveInput,
     Hopf as Hopf,
     Inputs as Inputs,
     JansenRit as JansenRit,
     MontbrioPazoRoxin as MontbrioPazoRoxin,
+    Rectified as Rectified,
     ReducedWongWang as ReducedWongWang,
     Sigmoid as Sigmoid,
     State as State,
+    Subtractive as Subtractive,
     WilsonCowan as WilsonCowan,
+    WilsonCowanAdaptive as WilsonCowanAdaptive,
+    WilsonCowanThreePopulation as WilsonCowanThreePopulation,
     WongWangExcInh as WongWangExcInh,
     observable as observable,
 )

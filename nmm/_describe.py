@@ -172,7 +172,13 @@ def _presets(cls: Any) -> Iterator[str]:
     """What each preset changes, of a class that has some."""
 
     def values(model: Any) -> dict[str, str]:
-        return {path: _value(v, len(d.shape)) for path, d, v in declared_parameters(model)}
+        kinds = {
+            field.name: f"a `{type(getattr(model, field.name)).__name__}`"
+            for field in dataclasses.fields(model)
+            if isinstance(getattr(model, field.name), eqx.Module)
+        }
+        numbers = {path: _value(v, len(d.shape)) for path, d, v in declared_parameters(model)}
+        return kinds | numbers
 
     def changes(name: str) -> str:
         usual = values(cls())

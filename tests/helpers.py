@@ -17,6 +17,8 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 all_models = (
     nmm.Hopf,
     nmm.WilsonCowan,
+    nmm.WilsonCowanAdaptive,
+    nmm.WilsonCowanThreePopulation,
     nmm.JansenRit,
     nmm.ReducedWongWang,
     nmm.WongWangExcInh,

@@ -2,6 +2,7 @@
 
 import abc
 import inspect
+import types
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -73,6 +74,8 @@ class AbstractModel(AbstractDynamics):
     - `target`: the input slot on which other regions act by default.
     - `output`: the state variable or observable that is observed by default.
     - `reference`: the paper that the equations follow.
+    - `category`, `use`: for the catalogue of `nmm.list_models`, what kind of model it is and what
+        it is typically used for.
     - `presets`: named sets of parameters; see `preset`.
     """
 
@@ -82,6 +85,8 @@ class AbstractModel(AbstractDynamics):
     target: ClassVar[str]
     output: ClassVar[str]
     reference: ClassVar[str] = ""
+    category: ClassVar[str] = ""
+    use: ClassVar[str] = ""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def __check_init__(self) -> None:
@@ -109,9 +114,10 @@ class AbstractModel(AbstractDynamics):
                 f"{sorted(cls.presets)}, got {name!r}."
             )
         chosen = {**cls.presets[name], **parameters}
-        # A part, such as a transfer function, is written as a function that makes it, since no
-        # array may be made on import.
-        return cls(**{k: v() if inspect.isfunction(v) else v for k, v in chosen.items()})
+        # A part, such as a transfer function, is written as its class or a function that makes it,
+        # since no array may be made on import.
+        makes = (type, types.FunctionType)
+        return cls(**{k: v() if isinstance(v, makes) else v for k, v in chosen.items()})
 
     @property
     def node(self: _Model) -> _Model:

@@ -1,5 +1,7 @@
 """Functions from input to firing rate, shared by models."""
 
+import abc
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -43,7 +45,15 @@ def _split(z: Array) -> tuple[Array, Array, Array]:
     return small, jnp.where(small, 1.0, z), jnp.where(small, z, 0.0)
 
 
-class Sigmoid(eqx.Module):
+class AbstractTransfer(eqx.Module):
+    """The rate with which a population answers an input, element by element."""
+
+    @abc.abstractmethod
+    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The rate at the input `x`."""
+
+
+class Sigmoid(AbstractTransfer):
     r"""Logistic function with an optional baseline, the transfer function of Wilson and Cowan.
 
     $$F(x) = \sigma(a (x - x_0 - \theta)) - s\,\sigma(-a \theta), \qquad
@@ -63,3 +73,10 @@ class Sigmoid(eqx.Module):
     def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         rest = jax.nn.sigmoid(-self.a * self.theta)
         return jax.nn.sigmoid(self.a * (x - self.threshold - self.theta)) - self.shift * rest
+
+
+class Rectified(AbstractTransfer):
+    """Linear above the threshold 0, $F(x) = max(x, 0)$; not smooth there, where its slope is 0."""
+
+    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        return jax.nn.relu(x)
