@@ -50,15 +50,20 @@ def time_series(
     if ax is not None and len(names) != 1:
         raise ValueError(f"`ax` is for one output, got {names}; choose one by `names`.")
     data = [_by_region(solution, name, regions) for name in names]
+    times = [np.asarray(solution.times[name]) for name in names]
     axes = [ax] if ax is not None else _panels([len(labels) for _, labels in data])
-    ends = [solution.times[name][-1] for name in names if len(solution.times[name])]
-    unit, scale = ("s", 1000) if max(ends, default=0) >= 5000 else ("ms", 1)
-    for name, panel, (series, labels) in zip(names, axes, data, strict=True):
-        times = np.asarray(solution.times[name]) / scale
+    unit, scale = (
+        ("s", 1000) if max((t[-1] for t in times if len(t)), default=0) >= 5000 else ("ms", 1)
+    )
+    for name, panel, t, (series, labels) in zip(names, axes, times, data, strict=True):
         title = _with_unit(name, dict(solution.units).get(name))
         draw = _image if len(labels) > MOST_LINES else _lines
-        draw(panel, times, series, labels, title, options)
+        draw(panel, t / scale, series, labels, title, options)
+    coloured = [p for p, (_, ls) in zip(axes, data, strict=True) if 1 < len(ls) <= MOST_LINES]
+    for panel in coloured[:1]:
+        panel.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, handlelength=1)
     axes[-1].set_xlabel(f"Time ({unit})")
+    axes[0].figure.align_ylabels(axes)
     return axes[0].figure
 
 
@@ -73,7 +78,7 @@ def matrix(
 ) -> Any:
     """Draws a matrix between regions, such as weights or functional connectivity.
 
-    The colours span what lies off the diagonal, and are centred on 0 where that has either sign.
+    The colours span what lies off the diagonal, and are centred on 0 if either sign weighs there.
 
     **Arguments:**
 
@@ -160,7 +165,8 @@ def spectrum(
     powers, frequencies = zip(
         *(mlab.psd(x, detrend="mean", **options_of) for x in columns), strict=True
     )
-    power, frequency = np.stack(powers)[:, 1:], frequencies[0][1:]
+    # The ends are 0 and Nyquist's frequency, which have no counterpart at negative frequencies.
+    power, frequency = np.stack(powers)[:, 1:-1], frequencies[0][1:-1]
     ax = _axes((5.6, 3.6)) if ax is None else ax
     (line,) = ax.loglog(frequency, power.mean(axis=0), label=label, **_line_options(options))
     if len(power) > 1:
@@ -199,7 +205,7 @@ def _by_region(
     return values[:, chosen], [known[i] for i in chosen]
 
 
-def _panels(regions: Sequence[int]) -> Sequence[Any]:
+def _panels(regions: list[int]) -> list[Any]:
     """One panel under the other, with room for this many regions."""
     heights = [2.6 if n > MOST_LINES else 1.6 for n in regions]
     _, axes = require("matplotlib.pyplot", "plot").subplots(
@@ -210,7 +216,7 @@ def _panels(regions: Sequence[int]) -> Sequence[Any]:
         squeeze=False,
         layout="constrained",
     )
-    return axes[:, 0]
+    return list(axes[:, 0])
 
 
 def _axes(size: tuple[float, float]) -> Any:
@@ -224,8 +230,6 @@ def _lines(
         ax.plot(times, values, label=label, **_line_options({"color": colour} | options))
     ax.set_ylabel(title)
     ax.margins(x=0)
-    if len(labels) > 1:
-        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handlelength=1)
     _clean(ax)
 
 
@@ -244,20 +248,26 @@ def _image(
 
 
 def _colours(values: np.ndarray, options: dict) -> dict:
-    """Options of an image: sequential colours, or diverging ones where values have either sign."""
+    """Options of an image: sequential colours, or diverging ones where either sign weighs."""
     finite = values[np.isfinite(values)]
-    if finite.size and finite.min() < 0 < finite.max():
-        largest = float(np.max(np.abs(finite)))
-        chosen = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
-    else:
-        chosen = {"cmap": "viridis"}
-        if finite.size and "norm" not in options:
-            chosen |= {"vmin": float(finite.min()), "vmax": float(finite.max())}
-    return {"interpolation": "nearest"} | chosen | options
+    base = {"interpolation": "nearest", "cmap": "viridis"}
+    if "norm" in options or not finite.size:
+        return base | options
+    low, high = float(options.get("vmin", finite.min())), float(options.get("vmax", finite.max()))
+    if min(-low, high) > max(-low, high) / 10:
+        low, high = -max(-low, high), max(-low, high)
+        base["cmap"] = "RdBu_r"
+    return base | {"vmin": low, "vmax": high} | options
 
 
 def _colour_bar(ax: Any, picture: Any, label: str | None) -> None:
-    bar = ax.figure.colorbar(picture, ax=ax, label=label, shrink=0.9, aspect=25, pad=0.02)
+    # Masked where a logarithm has no value, which is beyond neither end.
+    scaled = np.ma.filled(picture.norm(picture.get_array()), 0.5)
+    beyond = bool(np.any(scaled < -1e-6)), bool(np.any(scaled > 1 + 1e-6))
+    ends = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    bar = ax.figure.colorbar(
+        picture, ax=ax, label=label, extend=ends.get(beyond, "neither"), aspect=25, pad=0.02
+    )
     bar.outline.set_visible(False)
 
 

@@ -102,7 +102,9 @@ class Solution(eqx.Module):
     @property
     def outputs(self) -> dict[str, Any]:
         """Every output by name."""
-        return self.ys if isinstance(self.ys, dict) else dict(vars(self.ys))
+        values = self.ys if isinstance(self.ys, dict) else vars(self.ys)
+        # JAX sorts the keys of a dict; the units still have the order that was asked for.
+        return {name: values[name] for name, _ in self.units}
 
     def __repr__(self) -> str:
         lines = [f"Solution: {self._outcome()}"]

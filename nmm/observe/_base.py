@@ -80,11 +80,11 @@ class AbstractObserver(eqx.Module):
 
         - `ValueError` if `dt` does not divide the period.
         """
-        series = as_float(series)
+        values: Array = as_float(series)
         per_sample, per_step = observer_steps(self, dt)
-        samples = series.shape[0] // per_sample
-        means = series[: samples * per_sample].reshape(
-            samples, per_sample // per_step, per_step, *series.shape[1:]
+        samples = values.shape[0] // per_sample
+        means = values[: samples * per_sample].reshape(
+            samples, per_sample // per_step, per_step, *values.shape[1:]
         )
 
         def one_sample(state, rows):
@@ -94,7 +94,7 @@ class AbstractObserver(eqx.Module):
             state, _ = jax.lax.scan(one_step, state, rows)
             return state, self.sample(state)
 
-        start = self.init(jnp.zeros_like(series[0]))
+        start = self.init(jnp.zeros_like(values[0]))
         return jax.lax.scan(one_sample, start, jnp.mean(means, axis=2))[1]
 
 
