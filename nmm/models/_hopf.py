@@ -1,13 +1,9 @@
-from typing import Any
-
-from jaxtyping import Array
-
-from .._custom_types import Parameter, Value
-from .._declare import param, slot, variable
-from ._base import AbstractModel, Inputs, State, observable
+from .._custom_types import Parameter
+from .._declare import param
+from ._planar import AbstractHopfNormalForm
 
 
-class Hopf(AbstractModel):
+class Hopf(AbstractHopfNormalForm):
     r"""Normal form of the supercritical Hopf bifurcation, one oscillator per region.
 
     $$\dot x = (a - \beta (x^2 + y^2))\,x - \omega y + I_x$$
@@ -29,32 +25,9 @@ class Hopf(AbstractModel):
     w: Parameter = param(0.2, unit="rad/ms", doc="angular frequency", bounds=(0.0, 630.0))
     beta: Parameter = param(1.0, unit="1/ms", doc="cubic saturation", bounds=(0.0, 10.0))
 
-    class State(State):
-        x: Value = variable(0.1, unit="1", doc="real part", start=(-0.5, 0.5))
-        y: Value = variable(0.0, unit="1", doc="imaginary part", start=(-0.5, 0.5))
-
-    class Inputs(Inputs):
-        x_inp: Value = slot(unit="1/ms", doc="drive of x")
-        y_inp: Value = slot(unit="1/ms", doc="drive of y")
-
-    source = "x"
-    target = "x_inp"
-    output = "x"
+    use = "onset of rhythms, resting-state networks"
     reference = "Deco et al. (2017) Scientific Reports 7:3095"
     presets = {
         "deco2017": {"a": -2e-5, "w": 3.141592653589793e-4, "beta": 1e-3},
         "tvb": {"a": -0.5, "w": 1.0},
     }
-
-    def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
-        del t  # autonomous
-        growth = self.a - self.beta * (state.x**2 + state.y**2)
-        return self.State(
-            x=growth * state.x - self.w * state.y + inputs.x_inp,
-            y=growth * state.y + self.w * state.x + inputs.y_inp,
-        )
-
-    @observable(unit="1")
-    def amplitude_squared(self, state: State) -> Array:
-        """Squared distance from the origin."""
-        return state.x**2 + state.y**2

@@ -1,12 +1,12 @@
 import math
 from typing import Any
 
-import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._custom_types import Parameter, Value
 from .._declare import param, slot, variable
 from ._base import AbstractModel, Inputs, State, observable
+from ._synchrony import spike_synchrony
 
 
 class MontbrioPazoRoxin(AbstractModel):
@@ -47,6 +47,8 @@ class MontbrioPazoRoxin(AbstractModel):
     source = "r"
     target = "v_inp"
     output = "r"
+    category = "physiological"
+    use = "bistability, synchrony of spikes"
     reference = "Montbrio, Pazo, Roxin (2015) Physical Review X 5:021028"
     presets = {"whole_brain": {"Delta": 0.7, "eta": -4.6, "J": 14.5}}
 
@@ -62,8 +64,4 @@ class MontbrioPazoRoxin(AbstractModel):
     @observable(unit="1")
     def synchrony(self, state: State) -> Array:
         """Kuramoto order parameter of the spike phases, in [0, 1]."""
-        real, imaginary = math.pi * self.tau * state.r, state.v
-        # |(1 - W) / (1 + W)| with W = real + i imaginary; real >= 0 keeps the denominator above 0.
-        squared = ((1 - real) ** 2 + imaginary**2) / ((1 + real) ** 2 + imaginary**2)
-        # At complete asynchrony the root has a kink, and its gradient counts as 0.
-        return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0)
+        return spike_synchrony(self.tau * state.r, state.v)
