@@ -1,4 +1,5 @@
 """Couplings: what a region hears of the others."""
 
 from ._base import AbstractCoupling as AbstractCoupling
+from ._kuramoto import Kuramoto as Kuramoto
 from ._linear import Diffusive as Diffusive, Linear as Linear
