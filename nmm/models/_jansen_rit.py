@@ -68,6 +68,8 @@ class JansenRit(AbstractModel):
     source = "rate"
     target = "E_inp"
     output = "eeg"
+    category = "physiological"
+    use = "EEG, alpha rhythm, spikes"
     reference = "Jansen, Rit (1995) Biological Cybernetics 73:357"
     presets = {"tvb": {"v0": 5.52}}
 

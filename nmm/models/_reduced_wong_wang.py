@@ -50,6 +50,8 @@ class ReducedWongWang(AbstractModel):
     source = "S"
     target = "c"
     output = "S"
+    category = "physiological"
+    use = "resting BOLD and functional connectivity"
     reference = "Deco et al. (2013) Journal of Neuroscience 33:11239"
     presets = {"deco2013": {"w": 0.9, "I_o": 0.30}}
 

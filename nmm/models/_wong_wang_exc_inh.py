@@ -67,6 +67,8 @@ class WongWangExcInh(AbstractModel):
     source = "S_e"
     target = "c"
     output = "S_e"
+    category = "physiological"
+    use = "resting BOLD, balanced by inhibition"
     reference = "Deco et al. (2014) Journal of Neuroscience 34:7886"
 
     def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
