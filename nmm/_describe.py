@@ -10,6 +10,7 @@ import equinox as eqx
 import numpy as np
 
 from ._declare import Bounds, Declaration, declarations, declared_parameters, is_concrete
+from ._markdown import table
 from .models._base import AbstractModel, observables
 
 # Of a docstring, what follows the first such list is about arguments, and not about the model.
@@ -213,15 +214,7 @@ def _range(bounds: Bounds | None) -> str:
 
 
 def _table(title: str, header: Sequence[str], rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """A Markdown table with aligned columns; nothing at all without rows."""
-    if not rows:
-        return
-    cells = [header, *([cell.replace("|", r"\|") for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |"
-        for row in cells
-    ]
-    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    yield f"**{title}**"
-    yield "\n".join(lines)
+    """A table under its title; nothing at all without rows."""
+    if rows:
+        yield f"**{title}**"
+        yield table(header, rows)
