@@ -46,6 +46,11 @@ class TVBOptim:
         run, config = prepare(self._network(), self._solver(), t0=0.0, t1=t1, dt=dt)
         return lambda G: run(eqx.tree_at(lambda c: c.coupling.instant.G, config, G)).ys
 
+    def last(self, t1: float, dt: float = 1.0) -> Callable[[Any], Any]:
+        """The last state, as a function of the global coupling."""
+        run = self.forward(t1, dt)
+        return lambda G: run(G)[-1]
+
     def bold_fc_loss(
         self, t1: float, fc: np.ndarray, free: str, dt: float = 1.0
     ) -> Callable[[Any], Any]:

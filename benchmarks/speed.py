@@ -1,6 +1,6 @@
 """Speed and memory of whole-brain runs on dk84, against a scan by hand and against tvboptim.
 
-    python benchmarks/speed.py
+    python -m benchmarks.speed
 
 Every table is measured in this process, by turns, after a first call; ratios are medians over the
 rounds with their quartiles. tvboptim 0.4.0 takes part where it is installed (extra `peers`).
@@ -16,12 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import bare
-import peers
-from _timing import by_turns, first_call, ratio, table
-
 import fitting
 import nmm
+
+from . import bare, peers
+from ._timing import by_turns, first_call, ratio, table
 
 SIGMA = 0.003
 CONNECTOME = nmm.datasets.load_connectome("dk84")
@@ -83,23 +82,26 @@ def forward(rounds, steps):
 
 
 def vmapped(rounds, steps):
+    duration = float(steps)
+
+    def by_hand(G):
+        return bare.simulate(WEIGHTS, G, steps, keep=False)
+
+    def ours(G):
+        return states(G, duration, save_every=duration)
+
+    def ours_noisy(G):
+        return states(G, duration, WHITE, save_every=duration)
+
+    functions = {"scan by hand": by_hand, "nmm": ours, "nmm, noise": ours_noisy}
+    if peers.AVAILABLE:
+        functions["tvboptim"] = peers.TVBOptim(WEIGHTS).last(duration)
+        functions["tvboptim, noise"] = peers.TVBOptim(WEIGHTS, noise=True).last(duration)
     for batch in (32, 128, 256):
+        contenders = {name: jax.vmap(function) for name, function in functions.items()}
         Gs = jnp.linspace(0.1, 0.25, batch)
-        last = {"save_every": float(steps)}
-        contenders = {
-            "scan by hand": jax.vmap(lambda G: bare.simulate(WEIGHTS, G, steps, keep=False)),
-            "nmm": jax.vmap(lambda G: states(G, float(steps), **last)),
-            "nmm, noise": jax.vmap(lambda G: states(G, float(steps), WHITE, **last)),
-        }
-        if peers.AVAILABLE:
-            for noise in (False, True):
-                run = peers.TVBOptim(WEIGHTS, noise=noise).forward(float(steps))
-                name = "tvboptim, noise" if noise else "tvboptim"
-                contenders[name] = jax.vmap(lambda G, run=run: run(G)[-1])
-        compare(
-            f"{batch} simulations of {steps:,} steps, vmapped over G",
-            contenders, "scan by hand", (Gs,), rounds, steps * batch,
-        )  # fmt: skip
+        title = f"{batch} simulations of {steps:,} steps, vmapped over G"
+        compare(title, contenders, "scan by hand", (Gs,), rounds, steps * batch)
 
 
 def ours_bold_fc(free):
@@ -117,53 +119,51 @@ def ours_bold_fc(free):
     return loss
 
 
+def with_gradients(name, loss, forward):
+    """A loss, with its gradient in reverse and, for one parameter, in forward mode."""
+    contenders = {f"{name}, value alone": loss, f"{name}, reverse": jax.value_and_grad(loss)}
+    if forward:
+        contenders[f"{name}, forward"] = lambda x: jax.jvp(loss, (x,), (jnp.ones_like(x),))
+    return contenders
+
+
 def gradient(rounds):
-    starts = {"G": jnp.asarray(0.2), "w": jnp.full(84, 0.6)}
     titles = {"G": "1 free parameter, G", "w": "84 free parameters, w of each region"}
-    for free, start in starts.items():
-        loss = ours_bold_fc(free)
-        contenders = {"nmm, reverse": jax.value_and_grad(loss)}
-        if free == "G":
-            contenders["nmm, forward"] = lambda x: jax.jvp(loss, (x,), (jnp.ones_like(x),))
-        contenders["nmm, value alone"] = loss
+    for free, start in {"G": jnp.asarray(0.2), "w": jnp.full(84, 0.6)}.items():
+        contenders = with_gradients("nmm", ours_bold_fc(free), free == "G")
         baseline = "nmm, value alone"
         if peers.AVAILABLE:
             rival = peers.TVBOptim(WEIGHTS, noise=True, per_stage=False)
             theirs = rival.bold_fc_loss(60_000.0, FC, free)
-            contenders["tvboptim, reverse"] = jax.value_and_grad(theirs)
-            if free == "G":
-                contenders["tvboptim, forward"] = lambda x: jax.jvp(
-                    theirs, (x,), (jnp.ones_like(x),)
-                )
-            contenders["tvboptim, value alone"] = theirs
+            contenders |= with_gradients("tvboptim", theirs, free == "G")
             baseline = "tvboptim, reverse"
-        compare(
-            f"BOLD-FC over 60 s at 1 ms, value and gradient, {titles[free]}",
-            contenders, baseline, (start,), rounds,
-        )  # fmt: skip
+        title = f"BOLD-FC over 60 s at 1 ms, value and gradient, {titles[free]}"
+        compare(title, contenders, baseline, (start,), rounds)
+
+
+def bold_run(minutes):
+    """A number that needs all of the BOLD signal of a run."""
+
+    def number(G):
+        save = {"bold": nmm.observe.BOLD(720.0)}
+        sol = nmm.simulate(
+            with_coupling(G), minutes * 60_000.0, 1.0, key=KEY, noise=WHITE, save=save, throw=False
+        )
+        return jnp.mean(nmm.analysis.fc(sol["bold"]))
+
+    return number
 
 
 def memory():
     rows = []
-    for mode in ("forward", "gradient"):
-        sizes = {}
+    for name, transform in (("value", lambda f: f), ("gradient", jax.value_and_grad)):
+        sizes = []
         for minutes in (1, 10):
-
-            def loss(G, t1=720.0 * round(minutes * 60_000 / 720)):
-                save = {"bold": nmm.observe.BOLD(720.0)}
-                net = with_coupling(G)
-                sol = nmm.simulate(net, t1, 1.0, key=KEY, noise=WHITE, save=save, throw=False)
-                return jnp.mean(nmm.analysis.fc(sol["bold"]))
-
-            function = jax.jit(loss if mode == "forward" else jax.value_and_grad(loss))
-            analysis = function.lower(jnp.asarray(0.2)).compile().memory_analysis()
-            sizes[minutes] = analysis.temp_size_in_bytes + analysis.output_size_in_bytes
-        growth = sizes[10] / sizes[1]
-        rows.append([mode, *(f"{x / 1e6:.2f}" for x in sizes.values()), f"{growth:.2f}"])
-    table(
-        "Memory of a noisy BOLD run beside its arguments",
-        ["", "1 minute, MB", "10 minutes, MB", "growth"], rows,
-    )  # fmt: skip
+            compiled = jax.jit(transform(bold_run(minutes))).lower(jnp.asarray(0.2)).compile()
+            sizes.append(compiled.memory_analysis().temp_size_in_bytes)
+        rows.append([name, *(f"{x / 1e6:.2f}" for x in sizes), f"{sizes[1] / sizes[0]:.2f}"])
+    columns = ["", "1 minute, MB", "10 minutes, MB", "growth"]
+    table("Memory that a noisy BOLD run takes at its peak", columns, rows)
 
 
 def whole_processes(rounds):

@@ -68,19 +68,20 @@ def solve_adaptively(
         segment,
         times,
     )
+    saved: Any = solution.ys
     ys = {}
     for name, observer in problem.outputs.observers.items():
-        after = solution.ys[name]
+        after = saved[name]
         before = jax.tree.map(
             lambda first, rest: jnp.concatenate([first[None], rest[:-1]]),
             start.observers[name],
             after,
         )
         ys[name] = jax.vmap(observer.sample_between)(before, after)
-    ys.update(solution.ys.get("", {}))
+    ys.update(saved.get("", {}))
     kept = {name: times[name if name in times else ""] > problem.transient for name in ys}
     ys = {name: jax.tree.map(lambda x, k=kept[name]: x[k], y) for name, y in ys.items()}
-    end = jax.tree.map(lambda x: x[0], solution.ys["end"])
+    end = jax.tree.map(lambda x: x[0], saved["end"])
     finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(end.state)]
     result = RESULTS.promote(solution.result)
     failed = (result == RESULTS.successful) & ~jnp.all(jnp.stack(finite))

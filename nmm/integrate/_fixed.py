@@ -115,7 +115,7 @@ def _run(
         chosen, _ = plan.samples(period, grid.dropped)
         values[name] = jax.tree.map(lambda x, c=chosen: _take(x, c), value)
     reported = carry.steps.result
-    result = RESULTS.successful if reported is None else RESULTS.promote(reported)
+    result: Any = RESULTS.successful if reported is None else RESULTS.promote(reported)
     failed = (carry.bad_step != NEVER) & (result == RESULTS.successful)
     return carry, values, RESULTS.where(failed, RESULTS.non_finite, result)
 

@@ -119,7 +119,8 @@ class Grid(eqx.Module):
         # A gradient computes a block again instead of storing it.
         @jax.checkpoint
         def block(carry: BlockCarry, xs: Any) -> tuple[BlockCarry, dict[str, Any]]:
-            return self._block(carry, *xs, limits)
+            start, inputs = xs
+            return self._block(carry, start, inputs, limits)
 
         carry, out = jax.lax.scan(block, carry, (starts, rows))
         return carry, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._custom_types import Key, RealScalarLike
+from .._declare import is_concrete
 from ..models._base import AbstractDynamics
 from ..noise import AbstractNoise
 from ..observe._base import grid_steps
@@ -158,7 +159,7 @@ def _raise_if_failed(solution: Solution) -> Solution:
     """Raises at once if the outcome is known, else when the compiled code runs."""
     result = solution.result
     failed = (result != RESULTS.successful) & (result != RESULTS.event_occurred)
-    if not isinstance(failed, jax.core.Tracer):
+    if is_concrete(failed):
         if bool(failed):
             raise _error(solution)
         return solution

@@ -8,10 +8,11 @@ import jax
 import numpy as np
 
 from .. import plot
+from .._declare import is_concrete
 from .._extras import require
 
 
-class RESULTS(diffrax.RESULTS):
+class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     """Outcome of a run: those of Diffrax, and what a grid can add to them."""
 
     non_finite = (
@@ -115,7 +116,7 @@ class Solution(eqx.Module):
             shapes = ", ".join(str(x.shape) for x in jax.tree.leaves(values))
             if not len(times):
                 span = "no samples"
-            elif isinstance(times, jax.core.Tracer):
+            elif not is_concrete(times):
                 span = f"{len(times)} samples"
             else:
                 span = f"{times[0]:g} to {times[-1]:g} ms"
@@ -129,7 +130,7 @@ class Solution(eqx.Module):
 
     def _outcome(self) -> str:
         succeeded = self.result == RESULTS.successful
-        if isinstance(succeeded, jax.core.Tracer):
+        if not is_concrete(succeeded):
             return "inside of a compiled function"
         if self._batch:
             succeeded = np.asarray(succeeded)

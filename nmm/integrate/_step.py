@@ -70,7 +70,7 @@ def step(
     leaf = jax.tree.leaves(state)[0]
     length = jnp.asarray(dt, leaf.dtype)
     terms: Any = diffrax.ODETerm(Field(model, constant, function, ()))
-    if diffusions:
+    if key is not None and diffusions:
         keys = jr.split(key, len(diffusions))
         draws = {
             name: jnp.sqrt(length) * draw

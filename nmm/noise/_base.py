@@ -176,9 +176,9 @@ START = 2**31 - 1
 
 
 def start_forcing(
-    noises: tuple[AbstractForcing, ...], key: Key | None, shape: tuple[int, ...], dtype: Any
+    noises: tuple[AbstractForcing, ...], key: Any, shape: tuple[int, ...], dtype: Any
 ) -> tuple[Array, ...]:
-    """The stationary start of each noise with memory."""
+    """The stationary start of each noise with memory; without any, `key` may be `None`."""
     n = jnp.full((1,), START, jnp.int32)
     started = []
     for i, noise in enumerate(noises):

@@ -171,7 +171,7 @@ class BalloonWindkessel(eqx.Module):
         """
         if name not in cls.presets:
             raise ValueError(f"`name` should be one of {sorted(cls.presets)}, got {name!r}.")
-        chosen = {**cls.presets[name], **parameters}
+        chosen: dict[str, Any] = {**cls.presets[name], **parameters}
         return cls(**{k: v() if k == "signal" and callable(v) else v for k, v in chosen.items()})
 
     def init(self, like: Float[Array, "*shape"]) -> HaemodynamicState:
