@@ -43,9 +43,9 @@ def sweep(
     unless keys are swept, too: `over={"coupling.G": values, "key": jax.random.split(key, 8)}`. A
     cell alone gives the same numbers, up to rounding.
 
-    A cell that diverges is NaN and stops no other. That takes `nmm.simulate(..., throw=False)` in
-    the loss; where the loss raises instead, the cells that were run together with the one at fault
-    run again one by one, with a warning.
+    A cell that diverges is not finite, and stops no other. That takes `nmm.simulate(...,
+    throw=False)` in the loss; where the loss raises instead, all cells of that chunk run again one
+    by one, those at fault are NaN, and a warning says so.
 
     **Arguments:**
 

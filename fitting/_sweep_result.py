@@ -20,7 +20,7 @@ class SweepResult(eqx.Module):
 
     - `axes`: `axes.model`, from which the sweep began, `axes.coordinates` and `axes.mode`.
     - `values`: the results by name, `"loss"` if the loss gives none, with the axes of the sweep in
-        front: one for each path in a grid, else one in all. A cell that failed is NaN.
+        front: one for each path in a grid, else one in all. A cell that failed is not finite.
     """
 
     axes: Axes
@@ -124,7 +124,8 @@ class SweepResult(eqx.Module):
             ax.set(xlabel=label, ylabel=name)
         else:
             (y, ylabel), (x, xlabel) = ticks
-            picture = ax.pcolormesh(x, y, values, shading="nearest")
+            finite = np.where(np.isfinite(values), values, np.nan)
+            picture = ax.pcolormesh(x, y, finite, shading="nearest")
             ax.figure.colorbar(picture, ax=ax, label=name)
             ax.set(xlabel=xlabel, ylabel=ylabel)
         return ax.figure

@@ -109,7 +109,7 @@ def test_a_cell_that_diverges_stops_no_other():
     scales = [1.0, -2.0, 0.5, -3.0]
     table = sweep(explode, Riccati(), {"scale": scales}, chunk=3)
     np.testing.assert_allclose(table.values["loss"][[0, 2]], [1 / 3, 1 / 2], rtol=2e-3)
-    assert np.all(np.isnan(table.values["loss"][[1, 3]]))
+    assert not np.any(np.isfinite(table.values["loss"][[1, 3]]))
     assert "2 non-finite" in repr(table)
     assert table.best() == {"scale": 1.0}
 
@@ -220,6 +220,9 @@ def test_a_sweep_draws_a_line_or_a_map():
     np.testing.assert_array_equal(ax.collections[0].get_array(), table.values["loss"])
     assert (ax.get_xlabel(), ax.get_ylabel(), bar.get_ylabel()) == ("b", "a", "loss")
     assert table.plot(ax=ax) is ax.figure
+    over = {"a": [0.0, *A], "b": B}
+    ax, bar = sweep(lambda model: 1 / model["a"], two(), over).plot().axes
+    assert bar.get_ylim() == (1 / 3, 1)  # without the cells that are infinite
     (ax,) = sweep(total, two(), {"a": A, "b": A}, mode="zip").plot().axes
     assert ax.get_xlabel() == "cell"
     over = {"node.a": np.ones((2, 3)), "coupling.G": A, "key": jr.split(KEY)}
