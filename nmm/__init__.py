@@ -13,6 +13,7 @@ from . import (
 from ._connectome import Connectome as Connectome
 from ._declare import param as param, slot as slot, variable as variable
 from ._describe import describe as describe
+from ._horn_network import HORNLayer as HORNLayer, HORNNetwork as HORNNetwork
 from ._network import Network as Network
 from .integrate import (
     RESULTS as RESULTS,
@@ -21,11 +22,13 @@ from .integrate import (
     ExponentialEuler as ExponentialEuler,
     Heun as Heun,
     RungeKutta4 as RungeKutta4,
+    SemiImplicitEuler as SemiImplicitEuler,
     Solution as Solution,
     simulate as simulate,
     step as step,
 )
 from .models import (
+    HORN as HORN,
     AbstractDynamics as AbstractDynamics,
     AbstractInhibition as AbstractInhibition,
     AbstractModel as AbstractModel,

@@ -19,6 +19,7 @@ all_models = (
     nmm.WilsonCowan,
     nmm.WilsonCowanAdaptive,
     nmm.WilsonCowanThreePopulation,
+    nmm.HORN,
     nmm.JansenRit,
     nmm.ReducedWongWang,
     nmm.WongWangExcInh,

@@ -11,5 +11,6 @@ from ._solvers import (
     ExponentialEuler as ExponentialEuler,
     Heun as Heun,
     RungeKutta4 as RungeKutta4,
+    SemiImplicitEuler as SemiImplicitEuler,
 )
 from ._step import step as step

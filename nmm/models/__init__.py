@@ -13,6 +13,7 @@ from ._epileptor import Epileptor as Epileptor
 from ._fitzhugh_nagumo import FitzHughNagumo as FitzHughNagumo
 from ._generic_2d_oscillator import Generic2dOscillator as Generic2dOscillator
 from ._hopf import Hopf as Hopf
+from ._horn import HORN as HORN
 from ._inhibition import (
     AbstractInhibition as AbstractInhibition,
     DivisiveGain as DivisiveGain,
