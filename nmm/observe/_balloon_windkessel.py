@@ -172,7 +172,8 @@ class BalloonWindkessel(eqx.Module):
         if name not in cls.presets:
             raise ValueError(f"`name` should be one of {sorted(cls.presets)}, got {name!r}.")
         chosen: dict[str, Any] = {**cls.presets[name], **parameters}
-        return cls(**{k: v() if k == "signal" and callable(v) else v for k, v in chosen.items()})
+        signal: Any = chosen.pop("signal", ClassicalSignal)
+        return cls(**chosen, signal=signal() if callable(signal) else signal)
 
     def init(self, like: Float[Array, "*shape"]) -> HaemodynamicState:
         """Rest, for a signal of this shape.
