@@ -4,6 +4,8 @@ import dataclasses
 import functools
 import math
 
+import numpy as np
+
 SHORTEST_BLOCK = 1600
 """Steps in a block of a long run, at least.
 
@@ -68,21 +70,16 @@ def make_plan(steps: int, start: int, periods: tuple[int, ...], own_steps: tuple
     - `own_steps`: numbers of steps in the steps that observers take.
     """
     target = min(steps, max(SHORTEST_BLOCK, math.isqrt(steps)))
-    common = math.gcd(start, steps)
-
-    def cost(block: int) -> float:
-        """Roughly the time that is lost, as a share of that of the run."""
-        offset = start % block
-        beyond = -(offset + steps) % block + offset
-        # Steps outside of the run are computed in vain, and every step must look whether it is one.
-        masked = 0.01 + beyond / steps if common % block else 0.0
-        # A period that does not fit makes rows that are dropped, and a step of an observer's own
-        # that does not fit is computed more often than needed.
-        rows = sum(math.log2(p / math.gcd(block, p)) for p in periods if p > 1)
-        wasted = sum(n // math.gcd(block, n) - 1 for n in own_steps if n < block)
-        return masked + 0.03 * rows + 0.05 * wasted + 0.1 * abs(math.log(block / target))
-
-    block = min(range(max(target // 4, 1), 4 * target + 1), key=cost)
+    blocks = np.arange(max(target // 4, 1), 4 * target + 1)
+    # Roughly the time that is lost with each, as a share of that of the run. Steps outside of the
+    # run are computed in vain, and every step must look whether it is one.
+    beyond = -(start % blocks + steps) % blocks + start % blocks
+    lost = np.where(math.gcd(start, steps) % blocks == 0, 0.0, 0.01 + beyond / steps)
+    for period in periods:  # One that does not fit makes rows that are dropped.
+        lost += 0.03 * np.log2(period / np.gcd(blocks, period))
+    for own in own_steps:  # One that does not fit is computed more often than needed.
+        lost += np.where(own < blocks, 0.05 * (own // np.gcd(blocks, own) - 1), 0.0)
+    block = int(blocks[np.argmin(lost + 0.03 * np.abs(np.log(blocks / target)))])
     offset = start % block
     lag = (start - offset) % math.lcm(*periods)
     return Plan(block, -(-(offset + steps) // block), offset, steps, lag)
