@@ -79,7 +79,7 @@ def make_plan(steps: int, start: int, periods: tuple[int, ...], own_steps: tuple
         lost += 0.03 * np.log2(period / np.gcd(blocks, period))
     for own in own_steps:  # One that does not fit is computed more often than needed.
         lost += np.where(own < blocks, 0.05 * (own // np.gcd(blocks, own) - 1), 0.0)
-    block = int(blocks[np.argmin(lost + 0.03 * np.abs(np.log(blocks / target)))])
+    block = int(blocks[np.argmin(lost + 0.05 * np.abs(np.log(blocks / target)))])
     offset = start % block
     lag = (start - offset) % math.lcm(*periods)
     return Plan(block, -(-(offset + steps) // block), offset, steps, lag)
