@@ -1,5 +1,6 @@
 """The models that tests run over, and the few numerical tools that several tests share."""
 
+import functools
 import json
 import pathlib
 
@@ -11,20 +12,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 import nmm
+from nmm.models._base import evaluate, observables
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
-all_models = (
-    nmm.Hopf,
-    nmm.WilsonCowan,
-    nmm.WilsonCowanAdaptive,
-    nmm.WilsonCowanThreePopulation,
-    nmm.HORN,
-    nmm.JansenRit,
-    nmm.ReducedWongWang,
-    nmm.WongWangExcInh,
-    nmm.MontbrioPazoRoxin,
-)
+all_models = tuple(getattr(nmm, entry.name) for entry in nmm.list_models())
 
 
 def all_presets():
@@ -34,6 +26,18 @@ def all_presets():
 
 def build(cls, preset=None):
     return cls() if preset is None else cls.preset(preset)
+
+
+@functools.cache
+def regional_observables(cls):
+    """Names of the observables that have a value in every region, as all but a few have."""
+    model = cls()
+
+    def all_of(state):
+        return {k: evaluate(model, k, state, model.Inputs) for k in observables(cls)}
+
+    shapes = jax.eval_shape(lambda: all_of(model.initial_state((2,))))
+    return [name for name, value in shapes.items() if value.shape == (2,)]
 
 
 def golden(kind):
