@@ -105,7 +105,40 @@ def eigenvalues(model, state, inputs=None):
 
 def period_of(ts, signal):
     """Mean time between upward crossings of the middle of the range."""
-    x = np.asarray(signal) - (np.max(signal) + np.min(signal)) / 2
+    middle = (np.max(signal) + np.min(signal)) / 2
+    return np.mean(np.diff(crossings(ts, signal, middle)))
+
+
+def crossings(ts, signal, level=0.0):
+    """Times at which a signal rises through a level."""
+    x = np.asarray(signal) - level
     k = np.flatnonzero((x[:-1] < 0) & (x[1:] >= 0))
-    crossings = ts[k] - x[k] * (ts[k + 1] - ts[k]) / (x[k + 1] - x[k])
-    return np.mean(np.diff(crossings))
+    return ts[k] - x[k] * (ts[k + 1] - ts[k]) / (x[k + 1] - x[k])
+
+
+@eqx.filter_jit
+def lyapunov_exponent(model, state, dt, steps, transient):
+    """Largest exponent, per ms, of each region alone, along a run in Runge-Kutta steps."""
+
+    def flow(y):
+        def moved(slope, h):
+            return jax.tree.map(lambda x, d: x + h * d, y, slope)
+
+        k1 = field(model, y)
+        k2 = field(model, moved(k1, dt / 2))
+        k3 = field(model, moved(k2, dt / 2))
+        k4 = field(model, moved(k3, dt))
+        return moved(
+            jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4), dt
+        )
+
+    def step(carry, n):
+        y, tangent, total = carry
+        y, tangent = jax.jvp(flow, (y,), (tangent,))
+        size = jnp.sqrt(sum(x**2 for x in jax.tree.leaves(tangent)))
+        total = total + jnp.where(n < transient, 0.0, jnp.log(size))
+        return (y, jax.tree.map(lambda x: x / size, tangent), total), None
+
+    start = (state, jax.tree.map(jnp.ones_like, state), jnp.zeros_like(jax.tree.leaves(state)[0]))
+    (_, _, total), _ = jax.lax.scan(step, start, jnp.arange(steps))
+    return total / ((steps - transient) * dt)

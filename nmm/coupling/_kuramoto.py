@@ -1,5 +1,3 @@
-from typing import Literal
-
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -37,9 +35,7 @@ class Kuramoto(AbstractCoupling):
 
     G: Parameter = param(1.0, unit="rad/ms", doc="global coupling", bounds=(0.0, 3.0))
     alpha: Parameter = param(0.0, unit="rad", doc="phase lag", bounds=(-1.6, 1.6))
-    divisor: Literal["one", "regions", "strength"] = eqx.field(
-        default="one", static=True, kw_only=True
-    )
+    divisor: str = eqx.field(default="one", static=True, kw_only=True)
     source: str | None = eqx.field(default=None, static=True, kw_only=True)
     target: str | None = eqx.field(default=None, static=True, kw_only=True)
 

@@ -1,7 +1,5 @@
 from typing import Any
 
-from jaxtyping import Array
-
 from .._custom_types import Parameter, Value
 from .._declare import param, slot, variable
 from ._base import AbstractModel, Inputs, State
@@ -69,10 +67,8 @@ class FitzHughNagumo(AbstractModel):
     def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
         del t  # autonomous
         V, w = state.V, state.w
+        cubic = -self.alpha * V**3 + self.beta * V**2 + self.gamma * V
         return self.State(
-            V=self._cubic(V) - w + self.I + inputs.V_inp,
+            V=cubic - w + self.I + inputs.V_inp,
             w=(V - self.delta - self.epsilon * w) / self.tau + inputs.w_inp,
         )
-
-    def _cubic(self, V: Array) -> Array:
-        return ((-self.alpha * V + self.beta) * V + self.gamma) * V
