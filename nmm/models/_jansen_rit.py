@@ -24,14 +24,18 @@ class JansenRit(AbstractModel):
 
     Papers count in seconds; here rates are per ms, so that $s_{max}$ = 5 Hz = 0.005 per ms and
     $p$ = 220 Hz = 0.22 per ms. $s_{max}$ is the full $2 e_0$. The Virtual Brain uses $v_0$ = 5.52
-    mV, which gives 6.8 Hz instead of alpha: preset `"tvb"`.
+    mV, which gives 6.8 Hz instead of alpha: preset `"tvb"`. Further presets: `"alpha"`, the
+    defaults; `"slow_spikes"`, 2.4 Hz from 0, at 120 Hz; `"spike_wave"`, 3.8 Hz, with stronger
+    excitation and slower, weaker inhibition; `"reduced_inhibition"`, 1.7 Hz. To each belongs an
+    input rate `p`; noise on it, of $\sigma$ Hz sqrt(s), is white noise on `Ev`, of
+    $A_e b_e \sigma / \sqrt{1000}$.
 
     Reference: Jansen, Rit (1995) Biological Cybernetics 73:357; Grimbert, Faugeras (2006) Neural
     Computation 18:3052.
     """
 
     Ae: Parameter = param(3.25, unit="mV", doc="excitatory gain A", bounds=(2.6, 9.75))
-    Ai: Parameter = param(22.0, unit="mV", doc="inhibitory gain B", bounds=(17.6, 110.0))
+    Ai: Parameter = param(22.0, unit="mV", doc="inhibitory gain B", bounds=(10.0, 110.0))
     be: Parameter = param(
         0.1, unit="1/ms", doc="excitatory inverse time constant a", bounds=(0.05, 0.15)
     )
@@ -71,7 +75,13 @@ class JansenRit(AbstractModel):
     category = "physiological"
     use = "EEG, alpha rhythm, spikes"
     reference = "Jansen, Rit (1995) Biological Cybernetics 73:357"
-    presets = {"tvb": {"v0": 5.52}}
+    presets = {
+        "alpha": {"p": 220 * Hz},
+        "slow_spikes": {"p": 120 * Hz},
+        "spike_wave": {"Ae": 4.5, "Ai": 18.0, "bi": 40 * Hz, "p": 90 * Hz},
+        "reduced_inhibition": {"Ai": 15.0, "bi": 40 * Hz, "p": 100 * Hz},
+        "tvb": {"v0": 5.52},
+    }
 
     def sigmoid(self, v: Array) -> Array:
         """The rate S(v), per ms, at the potential `v`, mV."""
