@@ -52,6 +52,7 @@ class HORNLayer(eqx.Module):
     def run(self, sequence: Float[Array, "time inputs"]) -> HORN.State:
         """Positions `x` and velocities `y` of all units after each sample, `(time, units)`."""
         drive = jax.vmap(self.encoder)(sequence)
+        # In training, the loss tells of a run that diverges.
         options = {"inputs": drive, "solver": SemiImplicitEuler("y"), "throw": False}
         return simulate(self.network, float(len(sequence)), 1.0, **options).ys
 

@@ -1,6 +1,8 @@
 """Harmonic oscillators: one step, their laws, and the networks that learn tasks."""
 
 import math
+import pathlib
+import sys
 
 import equinox as eqx
 import jax
@@ -12,6 +14,9 @@ import pytest
 from helpers import eigenvalues, field, golden, solve
 
 import nmm
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "examples"))
+import horn_task as example
 
 reference = golden("horn")
 solver = nmm.SemiImplicitEuler("y")
@@ -56,7 +61,7 @@ def test_semi_implicit_euler_is_of_order_one_and_keeps_the_energy_of_an_oscillat
     for dt in (0.125, 0.0625):
         sol = nmm.simulate(model, 1000.0, dt, y0=start, solver=solver)
         errors.append(abs(float(sol["x"][round(100 / dt) - 1]) - exact))
-        # The amplitude never drifts; Euler's method would multiply it by 1e5 and more.
+        # The amplitude never drifts; Euler's method would make it 5 and 23 times as large.
         assert abs(np.max(np.abs(sol["x"][-round(100 / dt) :])) - 1) < 0.01
     assert abs(np.log2(errors[0] / errors[1]) - 1) < 0.1
 
@@ -185,3 +190,23 @@ def test_gradient_through_the_simulation_equals_finite_differences_and_learns():
     for _ in range(60):
         trained, state, after, _ = step(trained, state)
     assert after < 0.5 * before
+
+
+def test_example_digits_are_reproducible_and_of_all_kinds():
+    first, second, other = (example.digits(jr.key(seed), 300) for seed in (0, 0, 1))
+    assert eqx.tree_equal(first, second) and not eqx.tree_equal(first, other)
+    sequences, labels = first
+    assert sequences.shape == (300, 144, 1) and np.all(np.isfinite(sequences))
+    assert np.min(np.bincount(labels, minlength=10)) > 15
+    # The digits can be told apart: most are nearest to the mean of their own kind.
+    means = np.stack([sequences[labels == digit].mean(axis=0) for digit in range(10)])
+    distance = np.sum((np.asarray(other[0])[:, None] - means) ** 2, axis=(2, 3))
+    assert np.mean(np.argmin(distance, axis=1) == other[1]) > 0.7
+
+
+def test_example_trains_and_tells_loss_and_accuracy_beside_those_of_guessing(capsys):
+    scores = example.main(["--quick"])
+    printed = capsys.readouterr().out
+    assert all(f"{name:26s} loss {loss:.3f}" in printed for name, (loss, _) in scores.items())
+    assert np.allclose(scores["guessing"], (2.302585, 0.1), atol=1e-6)
+    assert scores["trained"][0] < scores["before training"][0] - 0.05
