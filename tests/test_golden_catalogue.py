@@ -51,7 +51,7 @@ def brainmass_wong_wang(p, coherence):
     """Their rate is a rectifier, which ours is in the limit of large d."""
     same = {k: v for k, v in p.items() if k != "theta"}
     model = nmm.WongWang.preset("brainmass", **same, b=p["a"] * p["theta"])
-    return model, {"coherence": coherence}
+    return model, {"coherence_inp": coherence}
 
 
 def epileptor(p, x1_inp=0.0, x2_inp=0.0):

@@ -18,7 +18,7 @@ class WongWang(AbstractModel):
     $$x_1 = J_{11} S_1 - J_{12} S_2 + I_0 + J_{ext}\,\mu_0 (1 + c) + I_1$$
     $$x_2 = J_{22} S_2 - J_{21} S_1 + I_0 + J_{ext}\,\mu_0 (1 - c) + I_2$$
 
-    The coherence $c$, in [-1, 1], is the parameter plus the slot. Without stimulus ($\mu_0$ = 0) a
+    The coherence $c$, in [-1, 1], is the parameter plus its slot. Without stimulus ($\mu_0$ = 0) a
     spontaneous state of 1.8 Hz and two states of memory are stable; with it, either pool wins, and
     a rate above 15 Hz counts as its decision. Without coherence or noise equal pools stay equal,
     on the ridge between the two outcomes. The paper's noise in $I_1$ and $I_2$ has a standard
@@ -63,7 +63,7 @@ class WongWang(AbstractModel):
     class Inputs(Inputs):
         S1_inp: Value = slot(unit="nA", doc="current into pool 1", bounds=(-0.1, 0.1))
         S2_inp: Value = slot(unit="nA", doc="current into pool 2", bounds=(-0.1, 0.1))
-        coherence: Value = slot(unit="1", doc="adds to the coherence", bounds=(-1.0, 1.0))
+        coherence_inp: Value = slot(unit="1", doc="adds to the coherence", bounds=(-1.0, 1.0))
 
     source = "S1"
     target = "S1_inp"
@@ -74,7 +74,7 @@ class WongWang(AbstractModel):
     presets = {"brainmass": {"J_A_ext": 0.2243, "b": 0.27 * 0.31, "d": 1e9}}
 
     def _rates(self, state: State, inputs: Inputs) -> tuple[Array, Array]:
-        coherence = self.coherence + inputs.coherence
+        coherence = self.coherence + inputs.coherence_inp
         stimulus = self.J_A_ext * self.mu_0
         S1, S2 = state.S1, state.S2
         to_1 = self.J_N11 * S1 - self.J_N12 * S2 + stimulus * (1 + coherence) + inputs.S1_inp
