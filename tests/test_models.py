@@ -175,6 +175,23 @@ def test_no_model_starts_on_an_unstable_fixed_point(cls, preset):
 
 
 @every_model
+def test_every_preset_runs_from_its_default_start_and_stays_finite(cls):
+    @jax.jit
+    def run(model):
+        def step(y, _):
+            slope = field(model, y)
+            ahead = jax.tree.map(lambda x, d: x + 0.01 * d, y, slope)
+            mean = jax.tree.map(lambda a, b: (a + b) / 2, slope, field(model, ahead))
+            return jax.tree.map(lambda x, d: x + 0.01 * d, y, mean), None
+
+        return jax.lax.scan(step, model.initial_state(), length=20_000)[0]
+
+    for preset in (None, *cls.presets):
+        end = jax.tree.leaves(run(build(cls, preset)))
+        assert np.all(np.isfinite(end)), preset
+
+
+@every_model
 def test_random_starts_stay_in_their_range_and_follow_the_key(cls):
     model = cls()
     state = model.initial_state((500,), key=jr.key(0))
