@@ -47,7 +47,9 @@ class HORNLayer(eqx.Module):
         scale = 1 / math.sqrt(n_units)
         weights = jr.uniform(inner, (n_units, n_units), minval=-scale, maxval=scale)
         self.encoder = eqx.nn.Linear(n_inputs, n_units, key=outer)
-        self.network = Network(HORN() if node is None else node, weights, Linear(G=scale))
+        # Static checkers take the property `node` of a model for one of its fields.
+        node = HORN() if node is None else node  # pyright: ignore[reportCallIssue]
+        self.network = Network(node, weights, Linear(G=scale))
 
     def run(self, sequence: Float[Array, "time inputs"]) -> HORN.State:
         """Positions `x` and velocities `y` of all units after each sample, `(time, units)`."""
@@ -90,10 +92,10 @@ class HORNNetwork(eqx.Module):
         n_units: Sequence[int],
         n_outputs: int,
         *,
-        nodes: Sequence[HORN] | None = None,
+        nodes: Sequence[HORN | None] | None = None,
         key: Key,
     ):
-        nodes = [HORN() for _ in n_units] if nodes is None else nodes
+        nodes = [None] * len(n_units) if nodes is None else nodes
         if len(nodes) != len(n_units):
             raise ValueError(
                 f"`nodes` should hold one for each of the {len(n_units)} layers, got {len(nodes)}."
