@@ -11,6 +11,7 @@ from . import (
     units as units,
 )
 from ._connectome import Connectome as Connectome
+from ._custom_types import Parameter as Parameter, Value as Value
 from ._declare import param as param, slot as slot, variable as variable
 from ._describe import describe as describe
 from ._horn_network import HORNLayer as HORNLayer, HORNNetwork as HORNNetwork
