@@ -136,12 +136,19 @@ class Grid(eqx.Module):
             for i, noise in enumerate(self._drawing)
         )
 
+        unit = self.plan.unit(self.periods.get("", self.plan.block))
+        observed = [observer.signal for observer in self.outputs.observers.values()]
+        kept = list(self.outputs.signals.values())
+        # What is kept at the end of a block alone need not be traced through it.
+        traced = observed + kept if unit < self.plan.block else observed
+        whole = self.outputs.whole and unit < self.plan.block
+
         def step(steps: Carry, xs: Any) -> tuple[Carry, Any]:
             n, row, draws = xs
             new = self._step(steps, n, row, draws)
             if self.plan.masked:
                 new = _where((n >= limits[0]) & (n < limits[1]), new, steps)
-            return new, self._trace(new)
+            return new, self._trace(new, traced, whole)
 
         steps, trace = jax.lax.scan(step, carry.steps, (ns, rows, draws))
         observers, emitted = {}, {}
@@ -151,8 +158,12 @@ class Grid(eqx.Module):
                 name, carry.observers[name], values, n, limits
             )
         if "" in self.periods:
-            unit = self.plan.unit(self.periods[""])
-            ns, trace, rows = jax.tree.map(lambda x: x[unit - 1 :: unit], (ns, trace, rows))
+            if unit == self.plan.block:
+                last = self._trace(steps, kept, self.outputs.whole)
+                trace = jax.tree.map(lambda x: x[None], last)
+            else:
+                trace = jax.tree.map(lambda x: x[unit - 1 :: unit], trace)
+            ns, rows = jax.tree.map(lambda x: x[unit - 1 :: unit], (ns, rows))
             if self.outputs.whole:
                 emitted[""] = trace.state
             for name, signal in self.outputs.signals.items():
@@ -185,14 +196,13 @@ class Grid(eqx.Module):
             result=None if carry.result is None else result,
         )
 
-    def _trace(self, carry: Carry) -> Carry:
-        """What is needed of a step afterwards; `None` in place of what is not."""
-        signals = [o.signal or self._node.output for o in self.outputs.observers.values()]
-        signals += self.outputs.signals.values()
+    def _trace(self, carry: Carry, signals: list[Any], whole: bool) -> Carry:
+        """What these signals need of a step afterwards; `None` in place of what they do not."""
+        signals = [signal or self._node.output for signal in signals]
         needed = {s for s in signals if isinstance(s, str)}
         variables = set(declarations(self._node.State))
         # An observable or a function may look at anything.
-        whole = self.outputs.whole or not needed <= variables or len(needed) < len(set(signals))
+        whole = whole or not needed <= variables or len(needed) < len(set(signals))
         kept = vars(carry.state) if whole else {name: getattr(carry.state, name) for name in needed}
         state = object.__new__(type(carry.state))
         for name in vars(carry.state):
