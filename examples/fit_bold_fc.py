@@ -18,7 +18,11 @@ weights alone, and a regression on region effects without any connectome, reach.
 import argparse
 import dataclasses
 import functools
+import multiprocessing
+import operator
+import os
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import equinox as eqx
@@ -52,11 +56,11 @@ class Effort:
 
     cells: int = 17
     minutes: float = 3.0
-    global_steps: int = 40
+    global_steps: int = 30
     stages: tuple[tuple[int, float, float], ...] = (
-        (160, 2.0, 0.25),
-        (80, 4.0, 0.12),
-        (20, 10.0, 0.03),
+        (130, 2.0, 0.25),
+        (60, 4.0, 0.12),
+        (15, 10.0, 0.03),
     )
     starts: int = 2
     test_minutes: float = 20.0
@@ -143,7 +147,7 @@ def regional_optimizer(steps, rate):
     return optax.multi_transform(parts, {path: path for path in parts})
 
 
-def fit_regional(net, fc, effort, key):
+def fit_regional(net, fc, effort, key, progress=True):
     """Fits the coupling, and one `w` for each region; on longer runs towards the end.
 
     Short runs give a biased level of FC, long ones cost more: most steps are short, the last long.
@@ -162,6 +166,7 @@ def fit_regional(net, fc, effort, key):
             steps=steps,
             key=jax.random.fold_in(key, stage),
             on_non_finite="skip",
+            progress=progress,
         )
         net = result.model
         losses.append(result.history["loss"])
@@ -174,15 +179,31 @@ def jittered(net, key):
     return eqx.tree_at(lambda n: n.node.w, net, w)
 
 
+def fit_start(weights, fc, effort, start, G, w):
+    """A regional fit in a process of its own, from numbers to numbers."""
+    key = jax.random.key(start + 1)
+    net = with_values(network(nmm.Connectome(weights)), G, w)
+    net, losses = fit_regional(jittered(net, key), jnp.asarray(fc), effort, key, start == 0)
+    return np.asarray(net.coupling.G), np.asarray(net.node.w), losses
+
+
+def with_values(net, G, w):
+    """The network with this coupling and local recurrence."""
+    where = operator.attrgetter("coupling.G", "node.w")
+    return eqx.tree_at(where, net, (jnp.asarray(G), jnp.asarray(w)))
+
+
 def fit(conn, fc, effort, key):
-    """Sweep, global and regional fit on one connectome."""
+    """Sweep and global fit on one connectome, then regional fits, side by side in processes."""
     swept = sweep(network(conn), fc, effort, key)
     common = fit_global(swept, fc, effort, key)
-    regional = [
-        fit_regional(jittered(common, k), fc, effort, k)
-        for k in jax.random.split(key, effort.starts)
-    ]
-    return swept, common, regional
+    start_point = float(common.coupling.G), float(common.node.w)
+    arrays = np.asarray(conn.weights), np.asarray(fc), effort
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool:
+        jobs = [pool.submit(fit_start, *arrays, i, *start_point) for i in range(effort.starts)]
+        results = [job.result() for job in jobs]
+    return swept, common, [(with_values(common, G, w), losses) for G, w, losses in results]
 
 
 @eqx.filter_jit
@@ -322,7 +343,8 @@ def main():
     for i, (net, _) in enumerate(regional):
         candidates[f"regional fit, G and w of each region, start {i + 1}"] = net
     judged = {name: judge(net, fcs, effort) for name, net in candidates.items()}
-    judged["the last one at dt = 1 ms"] = judge(regional[-1][0], fcs, effort, dt=1.0)
+    if options.controls:
+        judged["the last one at dt = 1 ms"] = judge(regional[-1][0], fcs, effort, dt=1.0)
     for i, (group, fc) in enumerate(zip(groups, fcs, strict=True)):
         show_header(group)
         show("empirical", measures(fc, [fc]))
@@ -340,11 +362,11 @@ def main():
         f"w over regions: SD {np.mean(np.std(values, axis=1)):.3f}; over starts: SD "
         f"{np.mean(np.std(values, axis=0)):.3f}, correlation {np.mean(between):.2f}"
     )
+    best = judged["regional fit, G and w of each region, start 1"][1]
+    draw(options.figure, fcs[0], best, [losses for _, losses in regional], values, conn.labels)
+    print(f"Time: {time.perf_counter() - begin:.0f} s", flush=True)
     if options.controls:
         show_controls(raw, fcs[0], effort, key)
-    best = "regional fit, G and w of each region, start 1"
-    draw(options.figure, fcs[0], judged[best][1], [l for _, l in regional], values, conn.labels)
-    print(f"Time: {time.perf_counter() - begin:.0f} s")
 
 
 if __name__ == "__main__":
