@@ -172,8 +172,9 @@ class BalloonWindkessel(eqx.Module):
         if name not in cls.presets:
             raise ValueError(f"`name` should be one of {sorted(cls.presets)}, got {name!r}.")
         chosen: dict[str, Any] = {**cls.presets[name], **parameters}
-        signal: Any = chosen.pop("signal", ClassicalSignal)
-        return cls(**chosen, signal=signal() if callable(signal) else signal)
+        signal = chosen.pop("signal", ClassicalSignal)
+        chosen["signal"] = signal() if callable(signal) else signal
+        return cls(**chosen)
 
     def init(self, like: Float[Array, "*shape"]) -> HaemodynamicState:
         """Rest, for a signal of this shape.
