@@ -56,11 +56,11 @@ class Effort:
 
     cells: int = 17
     minutes: float = 3.0
-    global_steps: int = 30
+    global_steps: int = 40
     stages: tuple[tuple[int, float, float], ...] = (
-        (130, 2.0, 0.25),
-        (60, 4.0, 0.12),
-        (15, 10.0, 0.03),
+        (160, 2.0, 0.25),
+        (80, 4.0, 0.12),
+        (20, 10.0, 0.03),
     )
     starts: int = 2
     test_minutes: float = 20.0
