@@ -10,15 +10,26 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-def test_code_of_the_readme_runs(capsys):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
-    names = {"__name__": "readme"}
+def run_code(page: pathlib.Path) -> int:
+    """Runs the Python code of a page in order, in one namespace."""
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names = {"__name__": page.stem}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, page.name, "exec"), names)
+    return len(blocks)
+
+
+def test_code_of_the_readme_runs(capsys):
+    assert run_code(ROOT / "README.md") == 2
     printed = capsys.readouterr().out
     assert "coupling.G" in printed
     assert "time constant" in printed
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_code_of_a_guide_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_code(page)
 
 
 @pytest.mark.slow
