@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Real, Shaped
 
 from ._extras import require
+from .analysis import power_spectrum
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Of Okabe and Ito, which colour-blind readers can tell apart."""
@@ -152,21 +153,10 @@ def spectrum(
     - `ValueError` if the segment is shorter than 4 samples or longer than the signal.
     - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
     """
-    mlab = require("matplotlib.mlab", "plot")
     values = np.asarray(signal, dtype=float)
-    columns = values.reshape(len(values), -1).T
-    samples = len(values) // 4 if segment is None else round(segment / dt)
-    if not 4 <= samples <= len(values):
-        raise ValueError(
-            f"`segment` should be from {4 * dt:g} to {len(values) * dt:g} ms, the length of the "
-            f"signal, got {samples * dt:g} ms."
-        )
-    options_of = {"NFFT": samples, "Fs": 1000 / dt, "noverlap": samples // 2}
-    powers, frequencies = zip(
-        *(mlab.psd(x, detrend="mean", **options_of) for x in columns), strict=True
-    )
+    resolved, powers = power_spectrum(values.reshape(len(values), -1), dt, segment=segment)
     # The ends are 0 and Nyquist's frequency, which have no counterpart at negative frequencies.
-    power, frequency = np.stack(powers)[:, 1:-1], frequencies[0][1:-1]
+    frequency, power = np.asarray(resolved)[1:-1], np.asarray(powers).T[:, 1:-1]
     ax = _axes((5.6, 3.6)) if ax is None else ax
     (line,) = ax.loglog(frequency, power.mean(axis=0), label=label, **_line_options(options))
     if len(power) > 1:

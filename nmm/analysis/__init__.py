@@ -1,4 +1,4 @@
-"""What is read off simulated and recorded series: functional connectivity, preprocessing."""
+"""What is read off simulated and recorded series: functional connectivity, spectra, filters."""
 
 from ._fc import fc as fc, fcd as fcd, upper_triangle as upper_triangle
 from ._preprocess import Preprocess as Preprocess
@@ -8,3 +8,4 @@ from ._signal import (
     regress_global_signal as regress_global_signal,
     zscore as zscore,
 )
+from ._spectrum import band_power as band_power, power_spectrum as power_spectrum
