@@ -21,6 +21,7 @@ from ._declare import as_float
 Region = str | int | np.integer
 Scaling = Literal["spectral_radius", "maximum", "row_sum", "raw"]
 Surrogate = Literal["shuffle", "permute", "strength", "distance"]
+Normalisation = Literal["random_walk", "symmetric"]
 
 
 def _as_labels(labels: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -228,6 +229,53 @@ class Connectome(eqx.Module):
         negative = self.weights < 0
         logarithm = jnp.log1p(jnp.where(negative, -self.weights, self.weights))
         return self._with_weights(jnp.where(negative, -logarithm, logarithm))
+
+    def laplacian(self, normalisation: Normalisation | None = None) -> "Connectome":
+        r"""Replaces the weights by their Laplacian, which `nmm.coupling.Linear` then applies.
+
+        $$L = W - D, \qquad D^{-1} W - I, \qquad D^{-1/2}\,W D^{-1/2} - I$$
+
+        with the row sums $d_i$ on the diagonal of $D$. Graph theory has the opposite sign; with
+        this one, $\dot x = G L x$ is diffusion, and without normalisation $G L x$ is what
+        `nmm.coupling.Diffusive` gives. Tract lengths stay, so that with delays the diagonal, of
+        length 0, reads the region's own present state.
+
+        **Arguments:**
+
+        - `normalisation`: `None`, `"random_walk"` (rows still sum to 0) or `"symmetric"` (symmetric
+            if the weights are). A region that receives nothing keeps a row of 0.
+
+        **Returns:**
+
+        A connectome whose weights are the Laplacian.
+
+        **Raises:**
+
+        - `ValueError` for another normalisation, or if known row sums are negative, where the
+            symmetric one has no square root.
+        """
+        strength = self.strength
+        connected = strength != 0
+        safe = jnp.where(connected, strength, 1)
+        match normalisation:
+            case None:
+                weights, diagonal = self.weights, strength
+            case "random_walk":
+                weights, diagonal = self.weights / safe[:, None], connected
+            case "symmetric":
+                if _is_known(strength) and (np.asarray(strength) < 0).any():
+                    raise ValueError(
+                        "`weights` should have row sums that are not negative for a symmetric "
+                        f"Laplacian; the smallest is {strength.min():.4g}."
+                    )
+                root = jnp.sqrt(safe)
+                weights, diagonal = self.weights / (root[:, None] * root), connected
+            case _:
+                raise ValueError(
+                    '`normalisation` should be None, "random_walk" or "symmetric"; got '
+                    f"{normalisation!r}."
+                )
+        return self._with_weights(weights - jnp.diag(diagonal.astype(weights.dtype)))
 
     def threshold(
         self, minimum: ArrayLike | None = None, *, density: float | int | None = None

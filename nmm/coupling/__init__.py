@@ -2,4 +2,11 @@
 
 from ._base import AbstractCoupling as AbstractCoupling
 from ._kuramoto import Kuramoto as Kuramoto
-from ._linear import Diffusive as Diffusive, Linear as Linear
+from ._linear import Diffusive as Diffusive, Linear as Linear, Scaling as Scaling
+from ._sigmoidal import (
+    PreSigmoidal as PreSigmoidal,
+    Sigmoidal as Sigmoidal,
+    SigmoidalJansenRit as SigmoidalJansenRit,
+    SumOfTanh as SumOfTanh,
+    TanhOfSum as TanhOfSum,
+)

@@ -1,9 +1,10 @@
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from .._custom_types import Parameter, Value
-from .._declare import check_parameters, param
+from .._declare import param
 from ._base import AbstractCoupling
 
 _DIVISORS = ("one", "regions", "strength")
@@ -36,18 +37,15 @@ class Kuramoto(AbstractCoupling):
     G: Parameter = param(1.0, unit="rad/ms", doc="global coupling", bounds=(0.0, 3.0))
     alpha: Parameter = param(0.0, unit="rad", doc="phase lag", bounds=(-1.6, 1.6))
     divisor: str = eqx.field(default="one", static=True, kw_only=True)
-    source: str | None = eqx.field(default=None, static=True, kw_only=True)
-    target: str | None = eqx.field(default=None, static=True, kw_only=True)
 
     def __check_init__(self) -> None:
-        check_parameters(self)
         if self.divisor not in _DIVISORS:
             raise ValueError(f"`divisor` should be one of {_DIVISORS}, got {self.divisor!r}.")
 
     def message(self, source: Value) -> tuple[Value, Value]:
         return jnp.sin(source), jnp.cos(source)
 
-    def receive(self, target: Value, sums: tuple[Value, Value], row_sums: Array) -> Value:
+    def receive(self, target: Value, sums: tuple[Value, Value], row_sums: Any) -> Value:
         sines, cosines = sums
         own = target + self.alpha
         heard = sines * jnp.cos(own) - cosines * jnp.sin(own)
