@@ -1,5 +1,6 @@
 """A network: a model in every region, a connectome between them, one vector field in all."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,9 @@ class Network(AbstractDynamics):
 
     - `node`: the model of a region, with scalar or regional parameters.
     - `connectome`: a `nmm.Connectome` or a weight matrix, `W[target, source]`.
-    - `coupling`: a `nmm.coupling.AbstractCoupling`; `nmm.coupling.Linear()` by default.
+    - `coupling`: a `nmm.coupling.AbstractCoupling`, `nmm.coupling.Linear()` by default; or a tuple
+        of several, each with a `source` and a `target` of its own. What arrives at the same target
+        adds up. Then `connectome` may be a tuple too, with one for each coupling.
     - `noise`: `None`, a `nmm.noise.AbstractNoise` or a tuple of them, as part of the model, so that
         for example `"noise.sigma"` can be fitted.
     - `stimulus`: `None` or a function of time, `t -> Inputs`, as part of the model. If it is an
@@ -34,39 +37,47 @@ class Network(AbstractDynamics):
 
     **Raises:**
 
-    - `ValueError` if regional parameters are not given for the regions of the connectome, or
-        if the model lacks the source or the target that the coupling names.
+    - `ValueError` if regional parameters are not given for the regions of the connectome, if
+        connectomes differ in their regions, or if the model lacks the source or the target that a
+        coupling names.
     """
 
     node: AbstractModel
-    connectome: Connectome
-    coupling: AbstractCoupling
+    connectome: Connectome | tuple[Connectome, ...]
+    coupling: AbstractCoupling | tuple[AbstractCoupling, ...]
     noise: AbstractNoise | tuple[AbstractNoise, ...] | None
     stimulus: Callable[[Any], Any] | None
 
     def __init__(
         self,
         node: AbstractModel,
-        connectome: Connectome | Array,
-        coupling: AbstractCoupling | None = None,
+        connectome: Connectome | Array | tuple[Connectome | Array, ...],
+        coupling: AbstractCoupling | tuple[AbstractCoupling, ...] | None = None,
         *,
         noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
         stimulus: Callable[[Any], Any] | None = None,
     ):
         self.node = node
         self.connectome = (
-            connectome if isinstance(connectome, Connectome) else Connectome(connectome)
+            tuple(_as_connectome(one) for one in connectome)
+            if isinstance(connectome, tuple)
+            else _as_connectome(connectome)
         )
         self.coupling = Linear() if coupling is None else coupling
         self.noise = noise
         self.stimulus = stimulus
 
     def __check_init__(self) -> None:
+        self._check_parts()
         (regions,) = self.shape
-        for part, shape in (
-            ("node", self.node.shape),
-            ("coupling", parameter_shape(self.coupling)),
-        ):
+        for connectome in _tuple(self.connectome):
+            if connectome.n_regions != regions:
+                raise ValueError(
+                    f"`connectome` should have the same regions for every coupling, got {regions} "
+                    f"and {connectome.n_regions}."
+                )
+        for part, module in [("node", self.node), *(("coupling", c) for c in self._couplings)]:
+            shape = module.shape if part == "node" else parameter_shape(module)
             if shape not in ((), (regions,)):
                 raise ValueError(
                     f"The regional parameters of `{part}` should be given for the {regions} "
@@ -81,22 +92,32 @@ class Network(AbstractDynamics):
         if self.stimulus is not None and not callable(self.stimulus):
             raise TypeError(f"`stimulus` should be a function of time, got {self.stimulus!r}.")
         slots = list(declarations(self.node.Inputs))
-        if self._target not in slots:
+        for coupling in self._couplings:
+            if self._target(coupling) not in slots:
+                raise ValueError(
+                    f"`coupling.target` should be an input slot of `{type(self.node).__name__}`, "
+                    f"one of {slots}, got {self._target(coupling)!r}."
+                )
+        # Evaluating the sources once, on shapes alone, tells whether the model has them.
+        eqx.filter_eval_shape(lambda net: net._sent(net.node.initial_state(net.shape)), self)
+
+    def _check_parts(self) -> None:
+        for coupling in self._couplings:
+            if not isinstance(coupling, AbstractCoupling):
+                raise TypeError(
+                    "`coupling` should be a `nmm.coupling` object, or a tuple of them, got "
+                    f"{coupling!r}."
+                )
+        several = isinstance(self.connectome, tuple)
+        if not self._couplings or (several and len(self.connectome) != len(self._couplings)):
             raise ValueError(
-                f"`coupling.target` should be an input slot of `{type(self.node).__name__}`, "
-                f"one of {slots}, got {self._target!r}."
+                "`connectome` should be one, or a tuple with one for each coupling; got "
+                f"{len(_tuple(self.connectome))} for {len(self._couplings)} couplings."
             )
-        # Evaluating the source once, on shapes alone, tells whether the model has it.
-        eqx.filter_eval_shape(
-            lambda net: evaluate(
-                net.node, net._source, net.node.initial_state(net.shape), net._no_inputs
-            ),
-            self,
-        )
 
     @property
     def shape(self) -> tuple[int]:
-        return (self.connectome.weights.shape[-1],)
+        return (_tuple(self.connectome)[0].weights.shape[-1],)
 
     @property
     def State(self) -> type:
@@ -111,26 +132,50 @@ class Network(AbstractDynamics):
         return self.node.output
 
     @property
-    def _source(self) -> str:
-        return self.coupling.source or self.node.source
+    def labels(self) -> tuple[str, ...] | None:
+        """The names of the regions, if the connectome has them."""
+        return _tuple(self.connectome)[0].labels
 
     @property
-    def _target(self) -> str:
-        return self.coupling.target or self.node.target
+    def _couplings(self) -> tuple[AbstractCoupling, ...]:
+        return _tuple(self.coupling)
 
-    def _no_inputs(self) -> Any:
-        raise ValueError(
-            f"`coupling.source` should be computed from the state alone, but {self._source!r} of "
-            f"`{type(self.node).__name__}` also takes inputs."
-        )
+    @property
+    def _connectomes(self) -> tuple[Connectome, ...]:
+        """The connectome of each coupling."""
+        if isinstance(self.connectome, tuple):
+            return self.connectome
+        return (self.connectome,) * len(self._couplings)
+
+    def _source(self, coupling: AbstractCoupling) -> str:
+        return coupling.source or self.node.source
+
+    def _target(self, coupling: AbstractCoupling) -> str:
+        return coupling.target or self.node.target
+
+    def _sent(self, state: Any) -> list[Any]:
+        """The source variable of each coupling."""
+
+        def no_inputs(source: str) -> Any:
+            raise ValueError(
+                f"`coupling.source` should be computed from the state alone, but {source!r} of "
+                f"`{type(self.node).__name__}` also takes inputs."
+            )
+
+        sources = [self._source(coupling) for coupling in self._couplings]
+        return [evaluate(self.node, s, state, functools.partial(no_inputs, s)) for s in sources]
 
     def receive(self, t: Any, state: Any, inputs: Any) -> Any:
         """All that arrives at the regions: `inputs`, the stimulus, and what they hear."""
-        weights = self.connectome.weights
-        sent = evaluate(self.node, self._source, state, self._no_inputs)
-        sums = jax.tree.map(lambda x: _weighted_sum(weights, x), self.coupling.message(sent))
-        heard = self.coupling.receive(sent, sums, jnp.sum(weights, axis=-1))
-        total = {self._target: heard}
+        total = {}
+        for coupling, connectome, sent in zip(
+            self._couplings, self._connectomes, self._sent(state), strict=True
+        ):
+            weights = connectome.weights
+            sums = jax.tree.map(functools.partial(_weighted_sum, weights), coupling.message(sent))
+            heard = coupling.receive(sent, sums, jnp.sum(weights, axis=-1))
+            target = self._target(coupling)
+            total[target] = total[target] + heard if target in total else heard
         for given in (inputs, None if self.stimulus is None else self.stimulus(t)):
             if given is not None:
                 if not isinstance(given, self.node.Inputs):
@@ -149,6 +194,14 @@ class Network(AbstractDynamics):
     def initial_state(self, shape: tuple[int, ...] = (), key: Key | None = None) -> Any:
         """The state in which a run starts; see `nmm.AbstractModel.initial_state`."""
         return self.node.initial_state(shape or self.shape, key)
+
+
+def _tuple(one_or_several: Any) -> tuple[Any, ...]:
+    return one_or_several if isinstance(one_or_several, tuple) else (one_or_several,)
+
+
+def _as_connectome(connectome: Connectome | Array) -> Connectome:
+    return connectome if isinstance(connectome, Connectome) else Connectome(connectome)
 
 
 def _weighted_sum(weights: Array, features: Array) -> Array:

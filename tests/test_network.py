@@ -65,6 +65,36 @@ def test_coupling_goes_to_the_target_that_it_names():
     np.testing.assert_array_equal(heard.u, 0.0)
 
 
+def test_several_couplings_each_go_their_own_way_and_add_up():
+    linear, Linear = nmm.coupling.Linear(), nmm.coupling.Linear
+    several = (linear, Linear(G=0.5, source="double"), Linear(source="y", target="v"))
+    heard = network(several).receive(0.0, state(y=1.0), Relax.Inputs(v=0.1))
+    np.testing.assert_allclose(heard.u, [12.0, 1.0])
+    np.testing.assert_allclose(heard.v, [2.1, 0.6])
+    # Each on a connectome of its own.
+    other = nmm.Connectome(WEIGHTS.T, labels=("a", "b"))
+    net = network(several, (other, WEIGHTS, 2 * WEIGHTS))
+    heard = net.receive(0.0, state(y=1.0), None)
+    np.testing.assert_allclose(heard.u, [0.5 * 3 + 6, 2 * 1 + 0.5])
+    np.testing.assert_allclose(heard.v, [4.0, 1.0])
+    assert net.shape == (2,) and net.labels == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "coupling, connectome, message",
+    [
+        ((), WEIGHTS, "one for each coupling"),
+        ((nmm.coupling.Linear(),), (WEIGHTS, WEIGHTS), "got 2 for 1 couplings"),
+        ((nmm.coupling.Linear(),) * 2, (WEIGHTS, jnp.ones((3, 3))), "got 2 and 3"),
+        ((nmm.coupling.Linear(), nmm.coupling.Linear(target="w")), WEIGHTS, "coupling.target"),
+        ((nmm.coupling.Linear(), nmm.coupling.Linear(source="z")), WEIGHTS, "'z' is neither"),
+    ],
+)
+def test_several_couplings_that_do_not_fit_are_named(coupling, connectome, message):
+    with pytest.raises(ValueError, match=message):
+        network(coupling, connectome)
+
+
 @pytest.mark.parametrize("coupling", [nmm.coupling.Diffusive(), Kuramoto()])
 def test_differences_vanish_for_a_uniform_state(coupling):
     weights = jr.uniform(jr.key(0), (20, 20))

@@ -150,7 +150,7 @@ def simulate(
     solution = Solution(
         **fields,
         units=tuple((name, unit_of(model.node, what)) for name, what in signals.items()),
-        regions=getattr(getattr(model, "connectome", None), "labels", None),
+        regions=getattr(model, "labels", None),
     )
     return _raise_if_failed(solution) if throw else solution
 
