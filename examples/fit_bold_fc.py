@@ -271,13 +271,22 @@ def show_controls(raw, fc, effort, key):
     """The same fit on the anatomy, on shuffled weights and on permuted regions."""
     show_header("controls: regional fit, first start")
     effort = dataclasses.replace(effort, starts=1)
+    margins = []
     for scale in ("log", "raw"):
         conn = raw.log() if scale == "log" else raw
+        rows = {}
         for name in ("the anatomy", "shuffle", "permute"):
             used = conn if name == "the anatomy" else conn.surrogate(name, key=key)
             *_, [(net, _)] = fit(used.scale("spectral_radius"), fc, effort, key)
-            (row,), _ = judge(net, [fc], effort)
-            show(f"{scale} weights, {name}", row)
+            (rows[name],), _ = judge(net, [fc], effort)
+            show(f"{scale} weights, {name}", rows[name])
+        for name in ("shuffle", "permute"):
+            ours, theirs = rows["the anatomy"]["correlation"], rows[name]["correlation"]
+            spread = np.hypot(np.std(ours), np.std(theirs))
+            margins.append(
+                f"{np.mean(ours) - np.mean(theirs):+.3f} ± {spread:.3f} over {name} ({scale})"
+            )
+    print("\nMargin of the anatomy in correlation: " + ", ".join(margins))
 
 
 def draw(path, fc, simulated, losses, values, labels):
