@@ -1,7 +1,6 @@
 """A network: a model in every region, a connectome between them, one vector field in all."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -15,6 +14,7 @@ from ._declare import declarations, parameter_shape
 from .coupling import AbstractCoupling, Linear
 from .models._base import AbstractDynamics, AbstractModel, evaluate
 from .noise import AbstractNoise
+from .stimulus._base import Stimulus, inputs_at
 
 
 class Network(AbstractDynamics):
@@ -32,8 +32,8 @@ class Network(AbstractDynamics):
         adds up. Then `connectome` may be a tuple too, with one for each coupling.
     - `noise`: `None`, a `nmm.noise.AbstractNoise` or a tuple of them, as part of the model, so that
         for example `"noise.sigma"` can be fitted.
-    - `stimulus`: `None` or a function of time, `t -> Inputs`, as part of the model. If it is an
-        `equinox.Module`, its arrays can be fitted.
+    - `stimulus`: `None`, a stimulus (`nmm.stimulus`) or a function of time, `t -> Inputs`, or a
+        tuple of several, as part of the model, so that `"stimulus.amplitude"` can be fitted.
 
     **Raises:**
 
@@ -46,7 +46,7 @@ class Network(AbstractDynamics):
     connectome: Connectome | tuple[Connectome, ...]
     coupling: AbstractCoupling | tuple[AbstractCoupling, ...]
     noise: AbstractNoise | tuple[AbstractNoise, ...] | None
-    stimulus: Callable[[Any], Any] | None
+    stimulus: Stimulus | tuple[Stimulus, ...] | None
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Network(AbstractDynamics):
         coupling: AbstractCoupling | tuple[AbstractCoupling, ...] | None = None,
         *,
         noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
-        stimulus: Callable[[Any], Any] | None = None,
+        stimulus: Stimulus | tuple[Stimulus, ...] | None = None,
     ):
         self.node = node
         self.connectome = (
@@ -89,7 +89,7 @@ class Network(AbstractDynamics):
                 noise.check(self.node)
             elif noise is not None:
                 raise TypeError(f"`noise` should be made of `nmm.noise` objects, got {noise!r}.")
-        if self.stimulus is not None and not callable(self.stimulus):
+        if self.stimulus is not None and not all(map(callable, _tuple(self.stimulus))):
             raise TypeError(f"`stimulus` should be a function of time, got {self.stimulus!r}.")
         slots = list(declarations(self.node.Inputs))
         for coupling in self._couplings:
@@ -108,11 +108,11 @@ class Network(AbstractDynamics):
                     "`coupling` should be a `nmm.coupling` object, or a tuple of them, got "
                     f"{coupling!r}."
                 )
-        several = isinstance(self.connectome, tuple)
-        if not self._couplings or (several and len(self.connectome) != len(self._couplings)):
+        given = len(_tuple(self.connectome))
+        if not self._couplings or given not in (1, len(self._couplings)):
             raise ValueError(
                 "`connectome` should be one, or a tuple with one for each coupling; got "
-                f"{len(_tuple(self.connectome))} for {len(self._couplings)} couplings."
+                f"{given} for {len(self._couplings)} couplings."
             )
 
     @property
@@ -143,12 +143,8 @@ class Network(AbstractDynamics):
     @property
     def _connectomes(self) -> tuple[Connectome, ...]:
         """The connectome of each coupling."""
-        if isinstance(self.connectome, tuple):
-            return self.connectome
-        return (self.connectome,) * len(self._couplings)
-
-    def _source(self, coupling: AbstractCoupling) -> str:
-        return coupling.source or self.node.source
+        given = _tuple(self.connectome)
+        return given * len(self._couplings) if len(given) == 1 else given
 
     def _target(self, coupling: AbstractCoupling) -> str:
         return coupling.target or self.node.target
@@ -162,8 +158,12 @@ class Network(AbstractDynamics):
                 f"`{type(self.node).__name__}` also takes inputs."
             )
 
-        sources = [self._source(coupling) for coupling in self._couplings]
-        return [evaluate(self.node, s, state, functools.partial(no_inputs, s)) for s in sources]
+        def sent(source: str | tuple[str, ...]) -> Any:
+            if isinstance(source, tuple):
+                return tuple(map(sent, source))
+            return evaluate(self.node, source, state, functools.partial(no_inputs, source))
+
+        return [sent(coupling.source or self.node.source) for coupling in self._couplings]
 
     def receive(self, t: Any, state: Any, inputs: Any) -> Any:
         """All that arrives at the regions: `inputs`, the stimulus, and what they hear."""
@@ -176,13 +176,9 @@ class Network(AbstractDynamics):
             heard = coupling.receive(sent, sums, jnp.sum(weights, axis=-1))
             target = self._target(coupling)
             total[target] = total[target] + heard if target in total else heard
-        for given in (inputs, None if self.stimulus is None else self.stimulus(t)):
+        stimuli = () if self.stimulus is None else _tuple(self.stimulus)
+        for given in (inputs, *(inputs_at(self.node, one, t) for one in stimuli)):
             if given is not None:
-                if not isinstance(given, self.node.Inputs):
-                    raise TypeError(
-                        f"`stimulus` should return `{type(self.node).__name__}.Inputs(...)`, got "
-                        f"{given!r}."
-                    )
                 for name in declarations(self.node.Inputs):
                     total[name] = total.get(name, 0.0) + getattr(given, name)
         return self.node.Inputs(**total)
