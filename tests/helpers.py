@@ -61,19 +61,45 @@ def field(model, state, inputs=None):
 
 @eqx.filter_jit
 def solve(model, y0, ts, inputs=None, signal=lambda model, state: state, tol=1e-10):
-    """Samples at `ts` of a run from `y0`; regions are independent of each other."""
-    return diffrax.diffeqsolve(
-        diffrax.ODETerm(lambda t, y, args: field(args[0], y, args[1])),
-        diffrax.Tsit5(),
-        ts[0],
-        ts[-1],
-        None,
-        y0,
-        args=(model, inputs),
-        saveat=diffrax.SaveAt(ts=ts, fn=lambda t, y, args: signal(args[0], y)),
-        stepsize_controller=diffrax.PIDController(rtol=tol, atol=tol),
-        max_steps=None,
-    ).ys
+    """Samples at `ts` of a run from `y0`, by the adaptive method of Dormand and Prince.
+
+    Written out, since it compiles in a third of the time of `diffrax.diffeqsolve`, and most of what
+    tests of models take is compilation.
+    """
+    table = diffrax.Dopri5.tableau
+    flat, unravel = ravel_pytree(y0)
+
+    def slope(x):
+        return ravel_pytree(field(model, unravel(x), inputs))[0]
+
+    def step(carry, end):
+        t, x, h, first = carry
+        used = jnp.minimum(h, end - t)
+        slopes = [first]
+        for row in table.a_lower:  # of which the last is the solution
+            new = x + used * sum(a * k for a, k in zip(row, slopes, strict=False))
+            slopes.append(slope(new))
+        error = used * sum(e * k for e, k in zip(table.b_error, slopes, strict=False))
+        size = tol * (1 + jnp.maximum(jnp.abs(x), jnp.abs(new)))
+        ratio = jnp.sqrt(jnp.mean((error / size) ** 2))
+        accepted = ratio <= 1
+        # A step that was cut short to end at a sample says nothing against the usual one.
+        longer = used * jnp.clip(0.9 * ratio**-0.2, 0.2, 5.0)
+        h = jnp.where(accepted & (used < h), h, longer)
+        taken = jax.tree.map(
+            lambda a, b: jnp.where(accepted, a, b), (t + used, new, slopes[-1]), (t, x, first)
+        )
+        return taken[0], taken[1], h, taken[2]
+
+    def to_sample(carry, end):
+        carry = jax.lax.while_loop(lambda c: c[0] < end, lambda c: step(c, end), carry)
+        return carry, signal(model, unravel(carry[1]))
+
+    start = (ts[0], flat, jnp.asarray(1e-3, flat.dtype), slope(flat))
+    samples = jax.lax.scan(to_sample, start, ts[1:])[1]
+    return jax.tree.map(
+        lambda x, xs: jnp.concatenate([jnp.asarray(x)[None], xs]), signal(model, y0), samples
+    )
 
 
 @eqx.filter_jit

@@ -7,7 +7,6 @@ import jax.random as jr
 import numpy as np
 import pytest
 from helpers import all_models, all_presets, build, eigenvalues, field, regional_observables
-from jax.flatten_util import ravel_pytree
 
 import nmm
 from nmm._declare import declarations, declared_parameters
@@ -15,10 +14,11 @@ from nmm.models._base import evaluate
 
 every_model = pytest.mark.parametrize("cls", all_models)
 every_preset = pytest.mark.parametrize("cls, preset", all_presets())
-both_precisions = pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64))
+# One size for all models, so that an operation is compiled once and not for each of them.
+REGIONS = 2000
 
 
-def random_case(cls, regions, seed=0, dtype=np.float64, ends=False):
+def random_case(cls, seed=0, dtype=np.float64, ends=False, regions=REGIONS):
     """A model with regional parameters anywhere in their plausible ranges, a state and inputs.
 
     With `ends`, a third of the numbers are at either end of their range.
@@ -50,11 +50,22 @@ def outputs(model, state, inputs):
     return field(model, state, inputs), observed
 
 
+def within(bounds, value):
+    low, high = bounds
+    return low <= np.min(value) and np.max(value) <= high
+
+
+# Another equation, and the limit of one, for which the usual range means nothing.
+ELSEWHERE = {("Epileptor", "sigmoidal", "x0"), ("WongWang", "brainmass", "d")}
+
+
 @every_model
-def test_every_declaration_is_complete_and_its_default_plausible(cls):
-    for path, d, _ in declared_parameters(cls()):
-        low, high = d.bounds
-        assert d.doc and d.unit and low <= np.min(d.default) and np.max(d.default) <= high, path
+def test_every_declaration_is_complete_and_every_preset_plausible(cls):
+    for preset in (None, *cls.presets):
+        for path, d, value in declared_parameters(build(cls, preset)):
+            assert d.doc and d.unit, path
+            usual = (cls.__name__, preset, path) not in ELSEWHERE
+            assert within(d.bounds, value) == usual, (preset, path)
     for name, d in declarations(cls.State).items():
         low, high = d.bounds or (None, None)
         assert d.doc and d.unit and d.start[0] < d.start[1], name
@@ -65,105 +76,114 @@ def test_every_declaration_is_complete_and_its_default_plausible(cls):
 @every_model
 def test_source_output_and_target_exist(cls):
     model = cls()
-    state = model.initial_state((3,))
+    state = model.initial_state((REGIONS,))
     for name in (cls.source, cls.output, *regional_observables(cls)):
-        assert evaluate(model, name, state, model.Inputs).shape == (3,)
+        assert evaluate(model, name, state, model.Inputs).shape == (REGIONS,)
     assert cls.target in declarations(cls.Inputs)
     with pytest.raises(ValueError, match="'nothing' is neither a state variable nor an observable"):
         evaluate(model, "nothing", state, model.Inputs)
 
 
 @every_model
-@both_precisions
-def test_derivative_has_the_shape_and_dtype_of_the_state(cls, dtype):
-    scalar = jax.tree.map(lambda x: x.astype(dtype), cls())
-    regional, _, _ = random_case(cls, 3, dtype=dtype)
+def test_derivative_has_the_shape_and_dtype_of_the_state(cls):
+    scalar = jax.tree.map(lambda x: x.astype(jnp.float32), cls())
+    regional, _, _ = random_case(cls, dtype=np.float32, regions=3)
 
     def start_and_outputs(model, shape):
         state = model.initial_state(shape, key=jr.key(1))
-        inputs = model.Inputs(*(jnp.zeros((), dtype) for _ in declarations(cls.Inputs)))
+        inputs = model.Inputs(*(jnp.zeros((), jnp.float32) for _ in declarations(cls.Inputs)))
         return state, outputs(model, state, inputs)
 
-    for model, shape in ((scalar, ()), (scalar, (3,)), (scalar, (2, 3)), (regional, (2, 3))):
-        for leaf in jax.tree.leaves(
-            jax.eval_shape(lambda m, s=shape: start_and_outputs(m, s), model)
-        ):
-            assert leaf.shape == shape and leaf.dtype == dtype
+    for model, shape in ((scalar, ()), (scalar, (2, 3)), (regional, (2, 3))):
+        found = jax.eval_shape(lambda m, s=shape: start_and_outputs(m, s), model)
+        for leaf in jax.tree.leaves(found):
+            assert leaf.shape == shape and leaf.dtype == jnp.float32
     assert regional.shape == (3,) and scalar.shape == ()
     assert jax.tree.leaves(regional.initial_state())[0].shape == (3,)
 
 
 @every_model
 def test_jit_and_vmap_and_scalars_agree_with_the_plain_call(cls):
-    case = random_case(cls, 3)
+    case = random_case(cls)
+
+    @jax.jit
+    def together(case):
+        # The region axis is the last one everywhere, so mapping over it runs each region alone.
+        return outputs(*case), jax.vmap(outputs, in_axes=-1, out_axes=-1)(*case)
+
+    plain = outputs(*case)
+    for value in together(case):
+        assert eqx.tree_equal(value, plain, rtol=1e-12, atol=1e-14)
     model, (_, state, inputs) = cls(), case
     equal = jax.tree.unflatten(
         jax.tree.structure(model),
-        [jnp.broadcast_to(x[..., None], (*d.shape, 3)) for _, d, x in declared_parameters(model)],
+        [
+            jnp.asarray(np.broadcast_to(x[..., None], (*x.shape, REGIONS)))
+            for x in map(np.asarray, jax.tree.leaves(model))
+        ],
     )
-
-    @jax.jit
-    def together(case, model, equal):
-        # The region axis is the last one everywhere, so mapping over it runs each region alone.
-        alone = jax.vmap(outputs, in_axes=-1, out_axes=-1)(*case)
-        second = outputs(*jax.tree.map(lambda x: x[..., 1], case))
-        scalar, same = (outputs(m, state, inputs) for m in (model, equal))
-        return outputs(*case), alone, second, scalar, same
-
-    plain = outputs(*case)
-    jitted, alone, second, scalar, same = together(case, model, equal)
-    for value, other in (
-        (jitted, plain),
-        (alone, plain),
-        (second, jax.tree.map(lambda x: x[1], plain)),
-        (scalar, same),
-    ):
-        assert eqx.tree_equal(value, other, rtol=1e-12, atol=1e-14)
+    one, other = (outputs(m, state, inputs) for m in (model, equal))
+    assert eqx.tree_equal(one, other, rtol=1e-12, atol=1e-14)
 
 
 @every_model
 def test_gradients_of_everything_equal_finite_differences(cls):
-    case = random_case(cls, 4, seed=1)
-    theta, unravel = ravel_pytree(case)
-    rng = np.random.default_rng(2)
-    mixture, direction = rng.normal(size=100), rng.normal(size=theta.shape)
+    leaves, structure = jax.tree.flatten(random_case(cls, seed=1))
+    # Regions are independent, so that in each of them another number can be shifted.
+    numbers = np.concatenate([np.reshape(x, (-1, REGIONS)) for x in leaves])
+    chosen = np.arange(REGIONS) % len(numbers)
+    direction = np.zeros_like(numbers)
+    # In units of each number's own size, since their sizes differ by orders of magnitude.
+    direction[chosen, range(REGIONS)] = np.abs(numbers[chosen, range(REGIONS)])
 
-    @jax.jit
-    def derivatives(theta, shifts):
-        reference = jnp.stack(jax.tree.leaves(outputs(*unravel(theta))))
-        size = jnp.max(jnp.abs(reference), axis=1, keepdims=True)
+    def as_case(rows):
+        parts = np.split(rows, np.cumsum([x.size // REGIONS for x in leaves])[:-1])
+        shaped = [jnp.asarray(row.reshape(x.shape)) for row, x in zip(parts, leaves, strict=True)]
+        return jax.tree.unflatten(structure, shaped)
 
-        def total(theta):
-            values = jnp.stack(jax.tree.leaves(outputs(*unravel(theta))))
-            return jnp.sum(mixture[: len(values), None] * values / jnp.where(size > 0, size, 1.0))
+    def values(case):
+        return jax.tree.leaves(outputs(*case))
 
-        forward = jax.jvp(total, (theta,), (direction,))[1]
-        return jax.grad(total)(theta), forward, jax.lax.map(total, theta + shifts)
+    found, pull = jax.vjp(values, as_case(numbers))
+    mixture = np.random.default_rng(2).uniform(0.5, 2.0, len(found))
+    weights = [
+        jnp.full(REGIONS, m / (np.max(np.abs(x)) or 1.0))
+        for m, x in zip(mixture, found, strict=True)
+    ]
 
-    # In units of each parameter's own size, since their sizes differ by orders of magnitude.
-    shifts = 1e-5 * jnp.diag(jnp.abs(theta))
-    reverse, forward, shifted = derivatives(theta, jnp.concatenate([shifts, -shifts]))
-    upper, lower = jnp.split(shifted, 2)
-    assert np.allclose(reverse * jnp.abs(theta), (upper - lower) / 2e-5, rtol=1e-6, atol=1e-8)
-    assert np.allclose(forward, reverse @ direction, rtol=1e-10, atol=1e-12)
-    model, _, inputs = unravel(reverse)
-    for path, _, gradient in declared_parameters(model):
-        assert np.any(gradient != 0), f"`{path}` changes nothing"
+    def total(values):
+        return sum(np.asarray(w * x) for w, x in zip(weights, values, strict=True))
+
+    upper, lower = (values(as_case(numbers + h * direction)) for h in (1e-5, -1e-5))
+    difference = (total(upper) - total(lower)) / 2e-5
+    (gradient,) = pull(weights)
+    rows = np.concatenate([np.reshape(x, (-1, REGIONS)) for x in jax.tree.leaves(gradient)])
+    reverse = np.sum(rows * direction, axis=0)
+    assert np.allclose(reverse, difference, rtol=1e-6, atol=1e-7)
+    _, forward = jax.jvp(values, (as_case(numbers),), (as_case(direction),))
+    assert np.allclose(total(forward), reverse, rtol=1e-10, atol=1e-12)
+    model, _, inputs = gradient
+    for path, _, slope in declared_parameters(model):
+        assert np.any(slope != 0), f"`{path}` changes nothing"
     assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(inputs))
 
 
 @every_model
-@both_precisions
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
 def test_values_and_gradients_are_finite_over_the_plausible_range(cls, dtype):
-    case = random_case(cls, 4000, seed=3, dtype=dtype, ends=True)
-
-    @jax.jit
-    def value_and_gradient(case):
-        values, pull = jax.vjp(lambda case: outputs(*case), case)
-        return values, pull(jax.tree.map(jnp.ones_like, values))
-
-    for leaf in jax.tree.leaves(value_and_gradient(case)):
+    case = random_case(cls, seed=3, dtype=dtype, ends=True)
+    values, pull = jax.vjp(lambda case: outputs(*case), case)
+    ones = jax.tree.map(lambda x: jnp.ones(REGIONS, dtype), values)
+    for leaf in jax.tree.leaves((values, pull(ones))):
         assert leaf.dtype == dtype and np.all(np.isfinite(leaf))
+
+
+@every_model
+def test_a_model_is_saved_and_loaded(cls, tmp_path):
+    model, _, _ = random_case(cls)
+    eqx.tree_serialise_leaves(tmp_path / "model.eqx", model)
+    empty = jax.tree.map(jnp.zeros_like, model)
+    assert eqx.tree_equal(eqx.tree_deserialise_leaves(tmp_path / "model.eqx", empty), model)
 
 
 @every_preset
@@ -186,9 +206,15 @@ def test_every_preset_runs_from_its_default_start_and_stays_finite(cls):
 
         return jax.lax.scan(step, model.initial_state(), length=20_000)[0]
 
+    # Presets of the same parts run side by side, as regions of one model.
+    alike = {}
     for preset in (None, *cls.presets):
-        end = jax.tree.leaves(run(build(cls, preset)))
-        assert np.all(np.isfinite(end)), preset
+        leaves, structure = jax.tree.flatten(build(cls, preset))
+        alike.setdefault((structure, *(x.shape for x in leaves)), {})[preset] = leaves
+    for (structure, *_), sets in alike.items():
+        together = [jnp.asarray(np.stack(x, axis=-1)) for x in zip(*sets.values(), strict=True)]
+        ends = np.stack(jax.tree.leaves(run(jax.tree.unflatten(structure, together))))
+        assert np.all(np.isfinite(ends)), dict(zip(sets, ends.T, strict=True))
 
 
 @every_model
