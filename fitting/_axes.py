@@ -1,7 +1,7 @@
 """The axes of a sweep: which values each path takes, and how they are combined."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import equinox as eqx
@@ -12,6 +12,7 @@ import numpy as np
 from . import _paths
 
 Layout: TypeAlias = Literal["grid", "zip"]
+Over: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 KEY = "key"
 """The axis of random keys, beside those of paths."""
@@ -25,29 +26,42 @@ class Axes(eqx.Module):
     - `model`: whose parameters these are.
     - `coordinates`: the values by path, cells in front.
     - `units`: of the paths, empty where none is declared.
-    - `mode`: `"grid"` for all combinations, the last path fastest; `"zip"` for the first values of
-        all paths, then the second ones, and so on.
+    - `groups`: the paths of each axis; values of several paths on one axis go side by side. All
+        combinations of axes are cells, the last axis fastest.
     """
 
     model: Any
     coordinates: dict[str, Any]
     units: dict[str, str] = eqx.field(static=True)
-    mode: Layout = eqx.field(static=True)
+    groups: tuple[tuple[str, ...], ...] = eqx.field(static=True)
 
     def __check_init__(self) -> None:
-        lengths = {path: len(values) for path, values in self.coordinates.items()}
-        if not lengths:
+        if not self.groups or not all(self.groups):
             raise ValueError('`over` should name at least one path, as in {"coupling.G": values}.')
-        if self.mode == "zip" and len(set(lengths.values())) > 1:
-            raise ValueError(
-                f'With `mode="zip"` all paths should have as many values, got {lengths}.'
-            )
+        for group in self.groups:
+            lengths = {path: len(self.coordinates[path]) for path in group}
+            if len(set(lengths.values())) > 1:
+                raise ValueError(
+                    'With `mode="zip"`, and in one dict of several, all paths should have as many '
+                    f"values, got {lengths}."
+                )
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the sweep: one axis a path in a grid, else one in all."""
-        lengths = tuple(len(values) for values in self.coordinates.values())
-        return lengths if self.mode == "grid" else lengths[:1]
+        """Of the sweep."""
+        return tuple(len(self.coordinates[group[0]]) for group in self.groups)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The names of the axes: the path where there is one, else `"cell"`, with a number."""
+        several = [group for group in self.groups if len(group) > 1]
+        numbered = {g: f"cell_{i}" if len(several) > 1 else "cell" for i, g in enumerate(several)}
+        return tuple(numbered.get(group, group[0]) for group in self.groups)
+
+    @property
+    def mode(self) -> str:
+        """In a word."""
+        return "zip" if len(self.groups) == 1 < len(self.groups[0]) else "grid"
 
     @property
     def size(self) -> int:
@@ -57,19 +71,27 @@ class Axes(eqx.Module):
     def cells(self, flat: Any) -> dict[str, Any]:
         """The values in cells by path, given the numbers of the cells in order."""
         indices = np.unravel_index(flat, self.shape)
-        if self.mode == "zip":
-            indices = indices * len(self.coordinates)
-        pairs = zip(self.coordinates.items(), indices, strict=True)
-        return {path: values[index] for (path, values), index in pairs}
+        return {
+            path: self.coordinates[path][index]
+            for group, index in zip(self.groups, indices, strict=True)
+            for path in group
+        }
 
 
-def make_axes(model: Any, over: Mapping[str, Any], mode: Layout) -> Axes:
+def make_axes(model: Any, over: Over, mode: Layout) -> Axes:
     """Checks the values of a sweep against the model.
 
     **Raises:**
 
     - `ValueError`, naming the path, for one that does not exist or for values that do not fit.
     """
+    if not isinstance(over, Mapping):
+        groups = tuple(map(tuple, over))
+        over = {path: values for group in over for path, values in group.items()}
+        if len(over) < sum(map(len, groups)):
+            raise ValueError(f"`over` should name each path once, got {groups}.")
+    else:
+        groups = (tuple(over),) if mode == "zip" else tuple((path,) for path in over)
     coordinates, units = {}, {}
     for path, values in over.items():
         shape = np.shape(values)
@@ -88,7 +110,7 @@ def make_axes(model: Any, over: Mapping[str, Any], mode: Layout) -> Axes:
         if not np.all(np.isfinite(values)):
             raise ValueError(f"`over[{path!r}]` should be finite, got {values}.")
         coordinates[path] = values
-    return Axes(model, coordinates, units, mode)
+    return Axes(model, coordinates, units, groups)
 
 
 def write(model: Any, cell: Mapping[str, Any]) -> Any:

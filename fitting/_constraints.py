@@ -48,7 +48,12 @@ class AbstractConstraint(eqx.Module):
         given = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value != field.default:
+            # What is taken from the start is not written.
+            if not field.init or field.name == "start" or value is field.default:
+                continue
+            if eqx.is_array(value):
+                given.append(f"{value.dtype}{list(value.shape)}")
+            elif value != field.default:
                 number = f"{value:g}" if isinstance(value, float) else repr(value)
                 positional = field.default is dataclasses.MISSING
                 given.append(number if positional else f"{field.name}={number}")

@@ -1,15 +1,19 @@
 """What a fit returns."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from nmm._extras import require
 
 from . import _paths
 from ._loss import LOSS
-from ._parameters import Parameters, summary
+from ._parameters import Parameters
+from ._provenance import Provenance
 
 
 class FitResult(eqx.Module):
@@ -26,6 +30,8 @@ class FitResult(eqx.Module):
         numbers), each free path (in its own unit), and the parts that the loss returns. The
         entries of a step belong together: the loss is that of these values.
     - `outcome`: `"completed"`, or why the fit ended before.
+    - `provenance`: versions, key, options, hashes of the data, and the time it took.
+    - `fresh_loss`: where all steps had the same noise, the loss of `model` for several other draws.
     """
 
     parameters: Parameters
@@ -34,22 +40,22 @@ class FitResult(eqx.Module):
     best_loss: float
     history: dict[str, Any]
     outcome: str = eqx.field(static=True)
+    provenance: Provenance
+    fresh_loss: Any = None
+
+    def with_fresh_loss(self, values: Any) -> "FitResult":
+        return dataclasses.replace(self, fresh_loss=values)
 
     def __repr__(self) -> str:
         losses = self.history.get(LOSS, ())
         head = f"FitResult: {self.outcome} ({len(losses)} steps)"
         if len(losses):
             head += f"\nloss {losses[0]:.4g} to {losses[-1]:.4g}, lowest {self.best_loss:.4g}"
-        rows = [["path", "constraint", "unit", "start", "end", "best"]]
-        for path, constraint in self.parameters.constraints.items():
-            values = (
-                summary(_paths.read(model, path)[path])
-                for model in (self.parameters.model, self.model, self.best)
-            )
-            rows.append([path, repr(constraint), self.parameters.units[path], *values])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-        return "\n  ".join([head, *lines])
+        if self.fresh_loss is not None:
+            mean, spread = np.mean(self.fresh_loss), np.std(self.fresh_loss)
+            head += f"; on other noise {mean:.4g} ± {spread:.2g}"
+        table = self.parameters.table(start=self.parameters.model, end=self.model, best=self.best)
+        return "\n  ".join([head, *table])
 
     def plot(self) -> Any:
         """Draws the loss and each free parameter over the steps.
@@ -73,3 +79,44 @@ class FitResult(eqx.Module):
             unit = self.parameters.units.get(name, "1")
             axis.set(xlabel="step", ylabel=name if unit in ("", "1") else f"{name} ({unit})")
         return figure
+
+    def methods(self) -> str:
+        """A paragraph for the methods section of a paper."""
+        losses = self.history.get(LOSS, np.full(1, np.nan))
+        free = ", ".join(
+            f"{path} ({constraint!r}{f', {unit}' if unit else ''})"
+            for (path, constraint), unit in zip(
+                self.parameters.constraints.items(), self.parameters.units.values(), strict=True
+            )
+        )
+        text = (
+            f"{self.provenance.sentence(self.model)} Free were {free}. In {len(losses)} steps "
+            f"({self.outcome}) the loss went from {np.min(losses[0]):.4g} to "
+            f"{np.min(losses[-1]):.4g}"
+        )
+        if self.fresh_loss is not None:
+            text += (
+                f", and was {np.mean(self.fresh_loss):.4g} ± {np.std(self.fresh_loss):.2g} (mean "
+                f"and SD of {len(self.fresh_loss)}) for draws of the noise that were not fitted"
+            )
+        return f"{text}. {self.provenance.details()}"
+
+
+def collect(
+    parameters: Parameters,
+    x: PyTree | None,
+    rows: list[dict[str, Any]],
+    outcome: str,
+    provenance: Provenance,
+) -> FitResult:
+    """The result of a fit that reached the free numbers `x` by these rows."""
+    history = {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
+    losses = history.get(LOSS, np.empty(0))
+    finite = np.flatnonzero(np.isfinite(losses))
+    best, best_loss = parameters.model, float("nan")
+    if finite.size:
+        lowest = finite[np.argmin(losses[finite])]
+        values = {path: jnp.asarray(history[path][lowest]) for path in parameters.constraints}
+        best, best_loss = _paths.replace(best, values), float(losses[lowest])
+    model = parameters.model if x is None else parameters.model_at(x)
+    return FitResult(parameters, model, best, best_loss, history, outcome, provenance)

@@ -15,6 +15,9 @@ from ._paths import flatten
 LOSS = "loss"
 """The name of what a loss returns, where it gives none."""
 
+RESIDUALS = "residuals"
+"""The part of a loss that methods for least squares work on, and that no history keeps."""
+
 Loss: TypeAlias = Callable[..., Any]
 """`loss(model, key)`, or `loss(model)` where there is no key."""
 
@@ -22,6 +25,14 @@ Loss: TypeAlias = Callable[..., Any]
 def call(loss: Loss, model: Any, key: Key | None) -> Any:
     """What the loss returns."""
     return loss(model) if key is None else loss(model, key)
+
+
+def mean_over_seeds(loss: Loss, model: Any, key: Key | None, seeds: int) -> Any:
+    """What the loss returns, averaged over as many keys split from `key`."""
+    if key is None or seeds == 1:
+        return call(loss, model, key)
+    each = jax.vmap(lambda key: call(loss, model, key))(jax.random.split(key, seeds))
+    return jax.tree.map(lambda values: jnp.mean(values, axis=0), each)
 
 
 def split(output: Any) -> tuple[Float[Array, ""], dict[str, Array]]:

@@ -1,6 +1,6 @@
 """What is free in a fit: which arrays, under which constraints, from where."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import equinox as eqx
@@ -10,12 +10,17 @@ from jaxtyping import Array
 
 from . import _paths
 from ._constraints import AbstractConstraint, Interval, Positive, Real
+from ._structures import Tied
+from ._table import as_text
 
-Free: TypeAlias = Mapping[str, AbstractConstraint | None] | Iterable[str] | str
+Constraint: TypeAlias = AbstractConstraint | Tied
+Free: TypeAlias = (
+    Mapping[str, Constraint | None] | Iterable[str] | str | eqx.Module | Callable[[Any], bool]
+)
 
 
 class Parameters(eqx.Module):
-    """A model, and which of its arrays are free.
+    """A model, and which of its arrays are free. It prints as a table.
 
     **Attributes:**
 
@@ -25,7 +30,7 @@ class Parameters(eqx.Module):
     """
 
     model: Any
-    constraints: dict[str, AbstractConstraint]
+    constraints: dict[str, Constraint]
     units: dict[str, str] = eqx.field(static=True)
 
     @property
@@ -33,28 +38,54 @@ class Parameters(eqx.Module):
         """The values at the start, by path."""
         return {path: _paths.read(self.model, path)[path] for path in self.constraints}
 
+    @property
+    def moved(self) -> dict[str, AbstractConstraint]:
+        """The constraints of the arrays that an optimiser moves: all but those tied to others."""
+        return {p: c for p, c in self.constraints.items() if not isinstance(c, Tied)}
+
     def to_unconstrained(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """Numbers without limits that stand for these values."""
-        return {p: c.to_unconstrained(values[p]) for p, c in self.constraints.items()}
+        return {p: c.to_unconstrained(values[p]) for p, c in self.moved.items()}
 
     def from_unconstrained(self, x: Mapping[str, Array]) -> dict[str, Array]:
         """The values that these numbers stand for."""
-        return {p: c.from_unconstrained(x[p]) for p, c in self.constraints.items()}
+        values = {p: c.from_unconstrained(x[p]) for p, c in self.moved.items()}
+        return {
+            p: c.scale * values[c.to] if isinstance(c, Tied) else values[p]
+            for p, c in self.constraints.items()
+        }
 
     def model_at(self, x: Mapping[str, Array]) -> Any:
         """The model with the values that these numbers stand for."""
         return _paths.replace(self.model, self.from_unconstrained(x))
 
+    def table(self, **models: Any) -> list[str]:
+        """Lines of a table of what is free, with its values in each of some models."""
+        rows = [["path", "constraint", "unit", *models]]
+        for path, constraint in self.constraints.items():
+            values = (summary(_paths.read(model, path)[path]) for model in models.values())
+            rows.append([path, repr(constraint), self.units[path], *values])
+        return as_text(rows)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.table(start=self.model))
+
 
 def free_parameters(model: Any, free: Free) -> Parameters:
-    """Frees arrays of a model by path.
+    """Frees arrays of a model.
 
     **Arguments:**
 
     - `model`: a model, network or any other PyTree.
     - `free`: a dict from path to constraint, or paths alone, whose constraints then follow from
         the declared ranges (also for `None` in a dict): `Interval` for a range with two ends,
-        `Positive` for one without an upper end, else `Real`.
+        `Positive` for one without an upper end, else `Real`. A path may stand for several arrays:
+        `"noise.sigma"` for those below it, `"node.tau_*"` for those that match. Or a filter of
+        Equinox instead of paths: a function of an array, or a model with booleans for arrays.
+
+    **Returns:**
+
+    A `fitting.Parameters`, which prints as a table.
 
     **Raises:**
 
@@ -62,12 +93,9 @@ def free_parameters(model: Any, free: Free) -> Parameters:
         is outside of its constraint, or a parameter without regions should become regional.
     - `TypeError` if a constraint is none.
     """
-    if isinstance(free, str):
-        free = [free]
-    wanted = free if isinstance(free, Mapping) else dict.fromkeys(free)
     constraints, start, units = {}, {}, {}
-    for given, constraint in wanted.items():
-        if not isinstance(constraint, AbstractConstraint | None):
+    for given, constraint in _wanted(model, free).items():
+        if not isinstance(constraint, Constraint | None):
             raise TypeError(
                 f"`free[{given!r}]` should be a constraint, such as `fitting.Positive()`, or None, "
                 f"got {constraint!r}."
@@ -76,15 +104,35 @@ def free_parameters(model: Any, free: Free) -> Parameters:
             if path in constraints:
                 raise ValueError(f"`free` should name each array once, got `{path}` twice.")
             declared = _paths.declaration(model, path)
+            units[path] = declared.unit if declared else ""
+            if isinstance(constraint, Tied):
+                constraints[path] = constraint
+                continue
             chosen = _default(declared and declared.bounds) if constraint is None else constraint
             if chosen.shape == "region":
                 value = _regional(model, path, value, declared.shape if declared else ())
             _check_start(path, value, chosen)
             start[path], constraints[path] = value, chosen.starting_at(value)
-            units[path] = declared.unit if declared else ""
     if not constraints:
         raise ValueError('`free` should name at least one parameter, such as `["coupling.G"]`.')
+    for path, constraint in constraints.items():
+        if isinstance(constraint, Tied):
+            if constraint.to not in start:
+                raise ValueError(
+                    f"`{path}` should be tied to a free parameter, one of {list(start)}, got "
+                    f"{constraint.to!r}."
+                )
+            start[path] = constraint.scale * start[constraint.to]
     return Parameters(_paths.replace(model, start), constraints, units)
+
+
+def _wanted(model: Any, free: Any) -> Mapping[str, Constraint | None]:
+    """The constraints by path or pattern."""
+    if isinstance(free, str):
+        return {free: None}
+    if callable(free) or (isinstance(free, eqx.Module) and isinstance(free, type(model))):
+        return dict.fromkeys(_paths.matching(model, free))
+    return free if isinstance(free, Mapping) else dict.fromkeys(free)
 
 
 def _default(bounds: tuple[float | None, float | None] | None) -> AbstractConstraint:

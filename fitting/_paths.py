@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ def read(model: Any, path: str) -> dict[str, Array]:
     - `model`: a model, network or any other PyTree.
     - `path`: names of fields, keys of dicts and indices of tuples, with dots between them:
         `"node.J_i"`, `"noise.sigma.S_e"`, `"noise.0.tau"`; or what they have in common, as in
-        `"noise.sigma"`.
+        `"noise.sigma"`; or a pattern, as in `"node.tau_*"`.
 
     **Raises:**
 
@@ -42,11 +43,27 @@ def read(model: Any, path: str) -> dict[str, Array]:
     found = {
         name: jnp.asarray(leaf, jnp.result_type(leaf))  # A dtype given makes it no longer weak.
         for name, leaf in _arrays(model).items()
-        if name == path or name.startswith(path + ".")
+        if name == path
+        or name.startswith(path + ".")
+        or ("*" in path and fnmatch.fnmatchcase(name, path))
     }
     if not found:
         raise ValueError(_nothing_at(model, path))
     return found
+
+
+def matching(model: Any, spec: Any) -> list[str]:
+    """The paths of the arrays that a filter of Equinox keeps: a function of an array, or booleans.
+
+    **Raises:**
+
+    - `ValueError` if it keeps none.
+    """
+    kept = eqx.filter(model, spec)
+    names = list(_arrays(kept))
+    if not names:
+        raise ValueError(f"`free` should keep at least one array of floats, got {spec!r}.")
+    return names
 
 
 def replace(model: Any, values: Mapping[str, Array]) -> Any:

@@ -3,8 +3,8 @@
 from typing import Any
 
 
-def progress_bar(total: int, title: str, show: bool) -> Any:
-    """A bar that counts to `total`."""
+def progress_bar(total: int, title: str, show: bool, done: int = 0) -> Any:
+    """A bar that counts from `done` to `total`, with the time left."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=title, disable=not show)
+    return tqdm(total=total, initial=done, desc=title, disable=not show)

@@ -1,8 +1,10 @@
 """Sweeps: a loss, or anything else, over many values of parameters at once."""
 
 import math
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import equinox as eqx
@@ -13,23 +15,27 @@ from jaxtyping import Array
 
 from nmm._custom_types import Key
 
-from ._axes import KEY, Axes, Layout, make_axes, write
-from ._loss import Loss, call, message, outputs
+from ._axes import KEY, Axes, Layout, Over, make_axes, write
+from ._checkpoint import Folder
+from ._devices import Devices
+from ._loss import RESIDUALS, Loss, call, message, outputs
 from ._parameters import summary
 from ._progress import progress_bar
+from ._provenance import gather, hash_of
 from ._sweep_result import SweepResult
 
 
 def sweep(
     loss: Loss,
     model: Any,
-    over: Mapping[str, Any],
+    over: Over,
     *,
     key: Key | None = None,
     mode: Layout = "grid",
     chunk: int | None = None,
     memory: float = 2e9,
     progress: bool = True,
+    checkpoint: str | Path | None = None,
 ) -> SweepResult:
     """Evaluates a loss, or anything else, over values of parameters, many cells at a time.
 
@@ -41,7 +47,12 @@ def sweep(
 
     All cells have the same key, so that they differ by their parameters and not by their noise,
     unless keys are swept, too: `over={"coupling.G": values, "key": jax.random.split(key, 8)}`. A
-    cell alone gives the same numbers, up to rounding.
+    cell alone gives the same numbers, up to rounding, and so do other chunks and devices.
+
+    The cells of a chunk are spread over all devices, also those of other processes under
+    `jax.distributed`, where all processes make the same call and get the same result. The cores of
+    a CPU are devices after `jax.config.update("jax_num_cpu_devices", os.cpu_count())`, ahead of
+    everything else. Ctrl-C ends the sweep with what was reached.
 
     A cell that diverges is not finite, and stops no other. That takes `nmm.simulate(...,
     throw=False)` in the loss; where the loss raises instead, all cells of that chunk run again one
@@ -53,13 +64,19 @@ def sweep(
         return a scalar, an array, or a dict (also as second of a pair, as losses for a fit do).
     - `model`: has the parameters that are not swept.
     - `over`: for each path the values, one a cell, `(cells,)` or `(cells, regions)`. A scalar is
-        written to all regions, and to all arrays below the path. See `fitting.fit` for paths.
+        written to all regions, and to all arrays below the path. See `fitting.fit` for paths, and
+        `fitting.draw` for random values. Of a list of dicts, each is an axis, along which the
+        values of its paths go side by side: `[fitting.draw(net, free, 64), {"key": keys}]`.
     - `key`: of the random numbers in the loss.
     - `mode`: `"grid"` for all combinations, `"zip"` to take the values of the paths side by side.
     - `chunk`: how many cells run at once. By default as many as have about 32,000 regions
-        between them, from where on there is nothing to gain, as far as `memory` allows.
-    - `memory`: bytes that a chunk may take if `chunk` is not given.
+        between them on each device, from where on there is nothing to gain, as far as `memory`
+        allows.
+    - `memory`: bytes that a chunk may take on a device if `chunk` is not given.
     - `progress`: whether to show a progress bar.
+    - `checkpoint`: a folder, to which each chunk is written as soon as it is there. The same call
+        with the same folder goes on from there after a kill, with nothing lost or done twice.
+        Several processes need to share it.
 
     **Returns:**
 
@@ -78,52 +95,100 @@ def sweep(
         raise ValueError(f"`memory` should be a positive number of bytes, got {memory}.")
     if KEY in over and key is not None:
         raise ValueError(f'`key` should be left out where `over["{KEY}"]` gives the keys.')
+    began = time.perf_counter()
     axes = make_axes(model, over, mode)
+    devices = Devices()
+    provenance = gather(loss, model, key, {})
+    identity = provenance.identity() | {"`over`": f"{axes.groups} {hash_of(axes.coordinates)}"}
+    folder = None if checkpoint is None else Folder(checkpoint, identity)
 
     def run(cells: np.ndarray, size: int) -> dict[str, Any]:
         """The results of some cells, in a batch of the size that is compiled."""
         padded = np.pad(cells, (0, size - len(cells)), mode="edge")
-        results = jax.device_get(_run(loss, model, key, axes.cells(padded)))
+        results = devices.run(_batch, (loss, model, key), axes.cells(padded))
         return {name: result[: len(cells)] for name, result in results.items()}
 
     def run_one_by_one(cells: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         for cell in cells[:, None]:
             try:
-                yield cell, run(cell, 1)
+                yield cell, jax.device_get(_alone(loss, model, key, axes.cells(cell)))
             except eqx.EquinoxRuntimeError as error:
                 errors[int(cell[0])] = error
 
-    size = _automatic_chunk(loss, axes, key, memory) if chunk is None else chunk
-    size = _even(size, axes.size)
-    values, errors = {}, {}
-    with progress_bar(axes.size, "sweep", progress) as bar:
-        for cells in np.split(np.arange(axes.size), range(size, axes.size, size)):
-            try:
-                done = [(cells, run(cells, size))]
-            except eqx.EquinoxRuntimeError:
-                done = run_one_by_one(cells)
-            for where, results in done:
-                for name, result in results.items():
-                    values.setdefault(name, _nothing(axes.size, result))[where] = result
-            bar.update(len(cells))
+    def keep(where: np.ndarray, results: dict[str, Any]) -> None:
+        for name, result in results.items():
+            values.setdefault(name, _nothing(axes.size, result))[where] = result
+
+    values, errors, done = {}, {}, np.zeros(axes.size, bool)
+    for where, results in _stored(folder):
+        keep(where, results)
+        done[where] = True
+    devices.check_same(done)
+    try:
+        if not np.all(done):
+            size = _automatic_chunk(loss, axes, key, memory, devices) if chunk is None else chunk
+            size = devices.whole(_even(size, axes.size))
+        with progress_bar(axes.size, "sweep", progress, int(np.sum(done))) as bar:
+            for cells in _chunks(done, size) if not np.all(done) else ():
+                try:
+                    found = [(cells, run(cells, size))]
+                except eqx.EquinoxRuntimeError:
+                    found = list(run_one_by_one(cells))
+                for where, results in found:
+                    keep(where, results)
+                done[cells] = True
+                if folder is not None and devices.first:
+                    # Of a chunk in which all failed there may be nothing but that.
+                    folder.write(
+                        f"cells-{cells[0]:09d}",
+                        {"cells": cells} | {f"value/{n}": x[cells] for n, x in values.items()},
+                    )
+                bar.update(len(cells))
+    except KeyboardInterrupt:
+        warnings.warn(
+            f"The sweep was interrupted: {np.sum(done)} of {axes.size} cells are done, the others "
+            "are NaN.",
+            stacklevel=2,
+        )
     if errors:
         _report(errors, axes)
-    return SweepResult(
-        axes, {name: x.reshape(*axes.shape, *x.shape[1:]) for name, x in values.items()}
-    )
+    shaped = {name: x.reshape(*axes.shape, *x.shape[1:]) for name, x in values.items()}
+    return SweepResult(axes, shaped, done.reshape(axes.shape), provenance.after(began))
 
 
-def _batch(loss: Loss, model: Any, key: Key | None, cells: dict[str, Any]) -> dict[str, Array]:
+def _stored(folder: Folder | None) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """The cells that a folder holds, and their results."""
+    for name in folder.names("cells-") if folder is not None else ():
+        arrays = folder.read(name) if folder is not None else None
+        if arrays is not None:
+            cells = arrays.pop("cells")
+            yield cells, {n.removeprefix("value/"): values for n, values in arrays.items()}
+
+
+def _chunks(done: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The cells that are not done, by chunks whose places do not depend on what is."""
+    for start in range(0, done.size, size):
+        missing = start + np.flatnonzero(~done[start : start + size])
+        if missing.size:
+            yield missing
+
+
+def _batch(shared: tuple[Loss, Any, Key | None], cells: dict[str, Any]) -> dict[str, Array]:
     """The results of some cells at once."""
+    loss, model, key = shared
 
     def one(cell: dict[str, Any]) -> dict[str, Array]:
         cell_key = cell.pop(KEY, key)
-        return outputs(call(loss, write(model, cell), cell_key))
+        results = outputs(call(loss, write(model, cell), cell_key))
+        results.pop(RESIDUALS, None)
+        return results
 
     return jax.vmap(one)(cells)
 
 
-_run: Any = eqx.filter_jit(_batch)
+@eqx.filter_jit
+def _alone(loss: Loss, model: Any, key: Key | None, cell: dict[str, Any]) -> dict[str, Array]:
+    return _batch((loss, model, key), cell)
 
 
 def _nothing(cells: int, like: np.ndarray) -> np.ndarray:
@@ -137,18 +202,17 @@ def _nothing(cells: int, like: np.ndarray) -> np.ndarray:
 _NUMBERS = 2**15
 
 
-def _automatic_chunk(loss: Loss, axes: Axes, key: Key | None, memory: float) -> int:
+def _automatic_chunk(
+    loss: Loss, axes: Axes, key: Key | None, memory: float, devices: Devices
+) -> int:
     """About as many cells as have `_NUMBERS` regions between them, as far as there is memory."""
     regions = math.prod(getattr(axes.model, "shape", ()))
-    size = _even(math.ceil(_NUMBERS / regions), axes.size)
-    while size > 1:
+    size = _even(devices.count * math.ceil(_NUMBERS / regions), axes.size)
+    while size > devices.count:
         # What is compiled here is what runs afterwards, not compiled again.
-        lowered = _run.lower(loss, axes.model, key, axes.cells(np.zeros(size, int)))
-        usage = lowered.compile().compiled.memory_analysis()
-        if usage is None:  # Not every backend tells.
-            break
-        needed = usage.temp_size_in_bytes + usage.output_size_in_bytes
-        if needed <= memory:
+        cells = axes.cells(np.zeros(devices.whole(size), int))
+        needed = devices.bytes_of(_batch, (loss, axes.model, key), cells)
+        if needed is None or needed <= memory:
             break
         size = _even(max(1, min(size // 2, int(size * memory / needed))), axes.size)
     return size

@@ -11,6 +11,7 @@ from nmm._extras import require
 from ._axes import KEY, Axes, write
 from ._loss import LOSS
 from ._parameters import summary
+from ._provenance import Provenance
 
 
 class SweepResult(eqx.Module):
@@ -18,13 +19,26 @@ class SweepResult(eqx.Module):
 
     **Attributes:**
 
-    - `axes`: `axes.model`, from which the sweep began, `axes.coordinates` and `axes.mode`.
+    - `axes`: `axes.model`, from which the sweep began, `axes.coordinates` and `axes.groups`.
     - `values`: the results by name, `"loss"` if the loss gives none, with the axes of the sweep in
-        front: one for each path in a grid, else one in all. A cell that failed is not finite.
+        front. A cell that failed, or was not reached, is not finite.
+    - `done`: which cells were reached, with the axes of the sweep.
+    - `provenance`: versions, key, options, hashes of the data, and the time it took.
     """
 
     axes: Axes
     values: dict[str, np.ndarray]
+    done: np.ndarray
+    provenance: Provenance
+
+    @property
+    def failed(self) -> np.ndarray:
+        """Which cells were reached and are not finite, with the axes of the sweep."""
+        failed = np.zeros(self.axes.shape, bool)
+        for values in self.values.values():
+            extra = tuple(range(len(self.axes.shape), values.ndim))
+            failed |= ~np.all(np.isfinite(values), axis=extra)
+        return failed & self.done
 
     @property
     def coordinates(self) -> dict[str, Any]:
@@ -66,31 +80,32 @@ class SweepResult(eqx.Module):
     def to_xarray(self) -> Any:
         """The results as an `xarray.Dataset` with the swept paths as dimensions and coordinates.
 
-        The dimension of a zipped sweep is `"cell"`. Keys, and values that differ between regions,
-        are no dimension coordinates: their dimension counts.
+        The dimension of values side by side is `"cell"`. Keys, and values that differ between
+        regions, are no dimension coordinates: their dimension counts. The coordinate `failed` marks
+        the cells that are not finite. `table.to_xarray().to_netcdf("sweep.nc")` saves a sweep.
 
         **Raises:**
 
         - `ModuleNotFoundError` without xarray: `pip install nmm[data]`.
         """
         xr = require("xarray", "data")
-        paths = list(self.coordinates)
-        dims = paths if self.axes.mode == "grid" else ["cell"]
-        coordinates = {}
-        for path, values in self.coordinates.items():
-            if path == KEY:
-                continue
-            dim = path if self.axes.mode == "grid" else "cell"
-            axes = np.ndim(values) - 1
-            extra = ["region"] if axes == 1 else [f"{path}_{i}" for i in range(axes)]
-            name = f"{path}_values" if extra and dim == path else path
-            unit = self.axes.units[path]
-            coordinates[name] = ((dim, *extra), values, {"units": unit} if unit else {})
+        dims = self.axes.dims
+        coordinates: dict[str, Any] = {"failed": (dims, self.failed | ~self.done)}
+        for dim, group in zip(dims, self.axes.groups, strict=True):
+            for path in group:
+                if path == KEY:
+                    continue
+                values = self.coordinates[path]
+                axes = np.ndim(values) - 1
+                extra = ["region"] if axes == 1 else [f"{path}_{i}" for i in range(axes)]
+                name = f"{path}_values" if extra and dim == path else path
+                unit = self.axes.units[path]
+                coordinates[name] = ((dim, *extra), values, {"units": unit} if unit else {})
         arrays = {}
         for name, values in self.values.items():
             extra = [f"{name}_{i}" for i in range(values.ndim - len(dims))]
-            arrays[name] = (dims + extra, values)
-        return xr.Dataset(arrays, coordinates)
+            arrays[name] = ([*dims, *extra], values)
+        return xr.Dataset(arrays, coordinates, {"provenance": self.provenance.details()})
 
     def plot(self, name: str = LOSS, ax: Any = None) -> Any:
         """Draws a result: a line over one axis, a map over two.
@@ -117,9 +132,11 @@ class SweepResult(eqx.Module):
             )
         if ax is None:
             ax = require("matplotlib.pyplot", "plot").subplots(layout="constrained")[1]
-        ticks = [self._ticks(path) for path in self.coordinates]
+        ticks = [
+            self._ticks(dim, *g) for dim, g in zip(self.axes.dims, self.axes.groups, strict=True)
+        ]
         if values.ndim == 1:
-            x, label = ticks[0] if len(ticks) == 1 else (np.arange(len(values)), "cell")
+            ((x, label),) = ticks
             ax.plot(x, values, marker=".")
             ax.set(xlabel=label, ylabel=name)
         else:
@@ -130,8 +147,10 @@ class SweepResult(eqx.Module):
             ax.set(xlabel=xlabel, ylabel=ylabel)
         return ax.figure
 
-    def _ticks(self, path: str) -> tuple[np.ndarray, str]:
+    def _ticks(self, dim: str, path: str, *others: str) -> tuple[np.ndarray, str]:
         values = self.coordinates[path]
+        if others:
+            return np.arange(len(values)), dim
         if path == KEY or np.ndim(values) > 1:
             return np.arange(len(values)), f"{path} (number)"
         unit = self.axes.units[path]
@@ -147,7 +166,10 @@ class SweepResult(eqx.Module):
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.axes.shape))
-        lines = [f"SweepResult: {self.axes.size} cells ({self.axes.mode}, {shape})"]
+        head = f"SweepResult: {self.axes.size} cells ({self.axes.mode}, {shape})"
+        if not np.all(self.done):
+            head += f", {np.sum(self.done)} of them done"
+        lines = [head]
         for path, values in self.coordinates.items():
             if path == KEY:
                 lines.append(f"over {path}: {len(values)} keys")

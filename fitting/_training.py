@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from nmm._custom_types import Key
 
 from ._gradient import Mode, value_and_gradient
-from ._loss import LOSS, Loss, call, split
+from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split
 from ._parameters import Parameters
 
 
@@ -44,6 +44,7 @@ class Training(eqx.Module):
     optimizer: optax.GradientTransformation
     fresh_noise: bool
     mode: Mode
+    seeds: int = 1
 
     def init(self) -> tuple[PyTree, PyTree]:
         """The free parameters in unconstrained numbers, and the state of the optimiser."""
@@ -58,7 +59,10 @@ class Training(eqx.Module):
             key = jr.fold_in(key, n)
 
         def objective(x: PyTree) -> tuple[Float[Array, ""], dict[str, Array]]:
-            return split(call(self.loss, self.parameters.model_at(x), key))
+            model = self.parameters.model_at(x)
+            value, parts = split(mean_over_seeds(self.loss, model, key, self.seeds))
+            parts.pop(RESIDUALS, None)
+            return value, parts
 
         value, parts, gradient = value_and_gradient(objective, x, self.mode)
         # Line searches ask for the value and the function, other optimisers leave them alone.

@@ -366,7 +366,7 @@ CASES = {
     ),
     "on_non_finite": (
         lambda: fit(square, point(), ["a"], on_non_finite="ignore"),
-        r"`on_non_finite` should be one of \['stop', 'skip', 'raise'\], got 'ignore'",
+        r"`on_non_finite` should be one of \['stop', 'skip', 'shrink', 'raise'\], got 'ignore'",
     ),
     "vector loss": (
         lambda: fit(lambda m: jnp.ones(3) * m["a"], point(), ["a"]),

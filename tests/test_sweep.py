@@ -11,6 +11,7 @@ from tiny import Riccati
 import fitting
 import nmm
 from fitting._axes import make_axes
+from fitting._devices import Devices
 from fitting._sweep import _automatic_chunk
 
 KEY = jr.key(0)
@@ -164,10 +165,10 @@ def test_a_chunk_fits_the_memory():
         return jnp.sum(jnp.sort(x))
 
     axes = make_axes(two(), {"a": np.arange(64.0)}, "grid")
-    assert _automatic_chunk(loss, axes, None, 1e9) == 64
-    small = _automatic_chunk(loss, axes, None, 1e6)
+    assert _automatic_chunk(loss, axes, None, 1e9, Devices()) == 64
+    small = _automatic_chunk(loss, axes, None, 1e6, Devices())
     assert 1 <= small <= 16
-    assert _automatic_chunk(loss, axes, None, 1.0) == 1
+    assert _automatic_chunk(loss, axes, None, 1.0, Devices()) == 1
 
 
 def test_a_sweep_is_compiled_once():
@@ -253,7 +254,7 @@ CASES = {
     ),
     "zip": (
         {"over": {"node.a": A, "coupling.G": B}, "mode": "zip"},
-        r'With `mode="zip"` all paths .*, got \{\'node.a\': 3, \'coupling.G\': 4\}',
+        r'With `mode="zip"`, .* all paths .*, got \{\'node.a\': 3, \'coupling.G\': 4\}',
     ),
     "keys": ({"over": {"key": [1, 2]}}, r'`over\["key"\]` should be an array of keys'),
     "one key": ({"over": {"key": KEY}}, r'`over\["key"\]` should be an array of keys'),

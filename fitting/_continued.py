@@ -1,0 +1,145 @@
+"""Sweeps in which each run begins where the one before ended: hysteresis."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike
+
+from nmm._custom_types import Key
+from nmm._extras import require
+
+from ._axes import Axes, make_axes, write
+from ._loss import LOSS, outputs
+
+
+class ContinuedSweep(eqx.Module):
+    """The results of a sweep up and down.
+
+    **Attributes:**
+
+    - `axes`: the model and the values, upwards.
+    - `up`, `down`: the results by name, in the order of the values in either direction.
+    """
+
+    axes: Axes
+    up: dict[str, np.ndarray]
+    down: dict[str, np.ndarray]
+
+    @property
+    def path(self) -> str:
+        """Of the parameter."""
+        return next(iter(self.axes.coordinates))
+
+    @property
+    def values(self) -> np.ndarray:
+        """Of the parameter."""
+        return self.axes.coordinates[self.path]
+
+    def hysteresis(self, name: str = LOSS, *, tolerance: float = 1e-3) -> tuple[float, float]:
+        """The range of the parameter in which the result depends on where one comes from.
+
+        **Arguments:**
+
+        - `name`: of a result that is one number a value.
+        - `tolerance`: how far the directions may differ, as a share of the range of the result.
+
+        **Returns:**
+
+        The lowest and the highest of these values; NaN if there is none.
+        """
+        up, down = self.up[name], self.down[name]
+        span = np.ptp([up, down])
+        apart = self.values[np.abs(up - down) > tolerance * span]
+        return (float(apart.min()), float(apart.max())) if apart.size else (np.nan, np.nan)
+
+    def plot(self, name: str = LOSS, ax: Any = None) -> Any:
+        """Draws a result against the parameter, in both directions.
+
+        **Returns:**
+
+        The figure.
+
+        **Raises:**
+
+        - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
+        """
+        if ax is None:
+            ax = require("matplotlib.pyplot", "plot").subplots(layout="constrained")[1]
+        for values, label, marker in ((self.up[name], "up", "^"), (self.down[name], "down", "v")):
+            ax.plot(self.values, values, marker=marker, markersize=4, linewidth=1, label=label)
+        unit = self.axes.units[self.path]
+        label = self.path if unit in ("", "1") else f"{self.path} ({unit})"
+        ax.set(xlabel=label, ylabel=name)
+        ax.legend(frameon=False)
+        return ax.figure
+
+
+def continued_sweep(
+    run: Callable[..., tuple[Any, Any]],
+    model: Any,
+    path: str,
+    values: ArrayLike,
+    y0: Any,
+    *,
+    key: Key | None = None,
+) -> ContinuedSweep:
+    """Takes a parameter up and down again, each run from where the one before ended.
+
+    Where a model has two attractors, the way up and the way down differ.
+
+    ```python
+    def run(model, y0):
+        sol = nmm.simulate(model, 200.0, 0.1, y0=y0, save=["x"])
+        return sol["x"][-1], sol.y1
+
+    values = jnp.linspace(-1, 1, 41)
+    loop = fitting.continued_sweep(run, model, "input", values, model.initial_state())
+    loop.hysteresis(), loop.plot()
+    ```
+
+    All runs are one compiled loop. On a network with delays, `y0=sol.y1` restarts the history.
+
+    **Arguments:**
+
+    - `run`: `run(model, y0)`, or `run(model, y0, key)` with a key, returns results as a loss of
+        `fitting.sweep` does, and the state to go on from.
+    - `model`: has the other parameters.
+    - `path`: of the parameter.
+    - `values`: upwards, one a run.
+    - `y0`: where the first run begins.
+    - `key`: of the noise; each run has its own.
+
+    **Returns:**
+
+    A `fitting.ContinuedSweep`: `loop.up`, `loop.down`, `loop.hysteresis()`, `loop.plot()`.
+
+    **Raises:**
+
+    - `ValueError`, naming the path, for one that does not exist or values that do not fit.
+    """
+    axes = make_axes(model, {path: values}, "grid")
+    found = jax.device_get(_both_ways(run, axes, jax.tree.map(jnp.asarray, y0), key))
+    count = axes.size
+    return ContinuedSweep(
+        axes,
+        {name: x[:count] for name, x in found.items()},
+        {name: x[count:][::-1] for name, x in found.items()},
+    )
+
+
+@eqx.filter_jit
+def _both_ways(run: Callable[..., Any], axes: Axes, y0: Any, key: Key | None) -> dict[str, Any]:
+    ((path, values),) = axes.coordinates.items()
+    order = jnp.concatenate([values, values[::-1]])
+
+    def step(y: Any, inputs: Any) -> tuple[Any, dict[str, Any]]:
+        n, value = inputs
+        given = () if key is None else (jax.random.fold_in(key, n),)
+        result, y = run(write(axes.model, {path: value}), y, *given)
+        return y, outputs(result)
+
+    return jax.lax.scan(step, y0, (jnp.arange(len(order)), order))[1]

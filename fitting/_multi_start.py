@@ -1,0 +1,165 @@
+"""One fit from many starts, side by side."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import PyTree
+
+from nmm._custom_types import Key
+
+from ._checkpoint import Folder
+from ._constraints import Interval
+from ._evaluate import evaluate
+from ._fit import check_options, default_optimizer, name_of_optimizer
+from ._fit_result import collect
+from ._fits import Fits
+from ._gradient import Mode, forward_is_faster
+from ._loop import run
+from ._loss import LOSS, Loss
+from ._parameters import Free, Parameters, free_parameters
+from ._provenance import gather
+from ._side_by_side import SideBySide
+from ._training import Training
+
+_SEEDS = 4
+
+
+def multi_start(
+    loss: Loss,
+    model: Any,
+    free: Free,
+    *,
+    starts: int | Mapping[str, Any] = 8,
+    prune_every: int | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    steps: int = 100,
+    key: Key | None = None,
+    mode: Mode | Literal["auto"] = "auto",
+    fresh_noise: bool = True,
+    seeds: int = 1,
+    progress: bool = True,
+    checkpoint: str | Path | None = None,
+    every: int = 10,
+    seed: int = 0,
+) -> Fits:
+    """Fits from many starts at once, in one compiled step, spread over all devices.
+
+    ```python
+    fits = fitting.multi_start(loss, net, {"coupling.G": None}, starts=8, prune_every=20, key=key)
+    fits.best.model, fits.agreement()
+    ```
+
+    A start that is not finite stays where it is, and stops no other.
+
+    **Arguments:**
+
+    - `loss`, `model`, `free`, `steps`, `key`, `mode`, `fresh_noise`, `seeds`, `progress`,
+        `checkpoint`, `every`: as in `fitting.fit`.
+    - `starts`: how many. The first is the model as it is; the others are drawn, uniformly from an
+        `Interval`, else from normal numbers around the unconstrained ones of the model. Or the
+        values by path, the starts in front, such as `fitting.draw(model, free, 16)`.
+    - `prune_every`: if given, the worse half is given up after so many steps, by the mean loss over
+        half of them, and so on until one is left.
+    - `optimizer`: one of Optax; `optax.adam(0.05)` by default.
+    - `seed`: of the starts.
+
+    **Returns:**
+
+    A `fitting.Fits`: `fits.best`, `fits[0]`, `fits.values`, `fits.agreement()`, `fits.plot()`.
+
+    **Raises:**
+
+    - `ValueError` or `TypeError`, naming the argument or path, for what does not fit.
+    """
+    check_options(steps=steps, seeds=seeds, every=every)
+    if isinstance(starts, int):
+        check_options(starts=starts)
+    if prune_every is not None:
+        check_options(prune_every=prune_every)
+    began = time.perf_counter()
+    named = name_of_optimizer(optimizer)
+    optimizer = default_optimizer() if optimizer is None else optimizer
+    parameters = free_parameters(model, free)
+    x = _starts(parameters, starts, seed)
+    one = parameters.to_unconstrained(parameters.start)
+    if mode == "auto":
+        mode = "forward" if forward_is_faster(one) else "reverse"
+    training = Training(loss, parameters, optimizer, fresh_noise, mode, seeds)
+    method = SideBySide(training, x, None, key, prune_every)
+    options = {
+        "optimizer": named, "mode": mode, "fresh_noise": fresh_noise, "seeds": seeds,
+        "starts": len(jax.tree.leaves(x)[0]), "seed": seed, "prune_every": prune_every,
+    }  # fmt: skip
+    provenance = gather(loss, model, key, options)
+    folder = None
+    if checkpoint is not None:
+        folder = Folder(checkpoint, provenance.identity(parameters))
+    reached, rows, outcome = run(method, steps, folder=folder, every=every, progress=progress)
+    fits = []
+    for i in range(options["starts"]):
+        begin, end = (_one_of(y, i) for y in (x, x if reached is None else reached))
+        mine = Parameters(parameters.model_at(begin), parameters.constraints, parameters.units)
+        own = [{name: values[i] for name, values in row.items()} for row in rows]
+        given_up = next((n for n, row in enumerate(own) if _absent(row, parameters)), len(own))
+        ended = outcome if given_up == len(own) else f"given up after {given_up} steps"
+        fits.append(collect(mine, end, own[:given_up], ended, provenance.after(began)))
+    losses = np.array([fit.history[LOSS][-1] if fit.history else np.nan for fit in fits])
+    if key is not None and rows:
+        fresh = jax.random.fold_in(key, steps)
+        for i, fit in enumerate(fits):
+            if fit.outcome == outcome and np.isfinite(losses[i]):
+                losses[i] = np.mean(evaluate(loss, fit.model, fresh, seeds=_SEEDS)[LOSS])
+            else:
+                losses[i] = np.nan
+    return Fits(tuple(fits), losses, tuple(map(str, range(len(fits)))), "start")
+
+
+def _one_of(x: PyTree, i: int) -> PyTree:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[i]), x)
+
+
+def _absent(row: dict[str, Any], parameters: Parameters) -> bool:
+    """Whether a row is of a fit that was given up: its parameters are not known."""
+    return any(np.all(np.isnan(row[path])) for path in parameters.constraints)
+
+
+def _starts(parameters: Parameters, starts: int | Mapping[str, Any], seed: int) -> PyTree:
+    """The unconstrained numbers of all starts."""
+    if isinstance(starts, Mapping):
+        missing = parameters.moved.keys() ^ starts.keys()
+        if missing:
+            raise ValueError(
+                f"`starts` should have values for {list(parameters.moved)}, got {list(starts)}."
+            )
+        values = {path: jnp.asarray(starts[path], leaf.dtype) for path, leaf in _moved(parameters)}
+        for path, leaf in _moved(parameters):
+            inside = jax.vmap(parameters.moved[path].contains)(values[path])
+            if values[path].shape[1:] != leaf.shape or not np.all(inside):
+                raise ValueError(
+                    f"`starts[{path!r}]` should hold values of the shape {leaf.shape} inside of "
+                    f"{parameters.moved[path]!r}, one a start, got {starts[path]}."
+                )
+        return jax.vmap(parameters.to_unconstrained)(values)
+    rng = np.random.default_rng(seed)
+    x = {}
+    for path, constraint in parameters.moved.items():
+        start = np.asarray(parameters.start[path])
+        here = np.asarray(constraint.to_unconstrained(jnp.asarray(start)))
+        if isinstance(constraint, Interval):
+            share = rng.uniform(1e-3, 1 - 1e-3, (starts - 1, *start.shape)).astype(start.dtype)
+            values = constraint.lower + (constraint.upper - constraint.lower) * share
+            others = np.asarray(constraint.to_unconstrained(jnp.asarray(values)))
+        else:
+            others = here + rng.normal(size=(starts - 1, *here.shape)).astype(here.dtype)
+        x[path] = jnp.asarray(np.concatenate([here[None], others]))
+    return x
+
+
+def _moved(parameters: Parameters) -> list[tuple[str, Any]]:
+    return [(path, parameters.start[path]) for path in parameters.moved]
