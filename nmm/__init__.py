@@ -8,6 +8,7 @@ from . import (
     noise as noise,
     observe as observe,
     plot as plot,
+    stimulus as stimulus,
     units as units,
 )
 from ._connectome import Connectome as Connectome

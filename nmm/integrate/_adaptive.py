@@ -120,7 +120,12 @@ def _solve(problem, controller, adjoint, event, max_steps, begin, segment, times
     node = field.model.node
 
     def moment(y: Augmented) -> Moment:
-        return Moment(begin, None, tuple(zip(y.forcing, y.forcing, strict=True)), None)
+        return Moment(
+            (begin, jnp.zeros_like(begin)),
+            None,
+            tuple(zip(y.forcing, y.forcing, strict=True)),
+            None,
+        )
 
     def visible(y: Augmented) -> Any:
         return clip(y.state) if problem.bounded else y.state

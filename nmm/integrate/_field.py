@@ -13,26 +13,33 @@ from jaxtyping import Array
 from .._declare import declarations
 from ..models._base import AbstractDynamics
 from ..noise import AbstractDiffusion, AbstractForcing
+from ..stimulus._base import Stimulus, inputs_at
 
 
 class Moment(eqx.Module):
     """What a step knows beside the state.
 
     Solvers see a clock that starts from 0 in every step, since in float32 a global clock would
-    lose its small digits within minutes; `time` is the global time at which the step starts.
+    lose its small digits within minutes.
 
     **Attributes:**
 
-    - `time`: start of the step, ms.
+    - `clock`: start of the step as whole ms and the rest; see `nmm.stimulus`.
     - `row`: this step's row of an input given as an array, or `None`.
     - `forcing`: for each noise with memory, its value at the start and the end of the step.
     - `length`: of the step, ms; `None` where forcing does not change within it.
     """
 
-    time: Array
+    clock: tuple[Array, Array]
     row: Any
     forcing: tuple[tuple[Array, Array], ...]
     length: Any
+
+    @property
+    def time(self) -> Array:
+        """Start of the step, ms."""
+        whole, rest = self.clock
+        return whole + rest
 
 
 class Field(eqx.Module):
@@ -42,13 +49,13 @@ class Field(eqx.Module):
 
     - `model`: the model or network.
     - `constant`: inputs that do not change, or `None`.
-    - `function`: `t -> Inputs`, or `None`.
+    - `stimuli`: stimuli and functions `t -> Inputs`, also those of a network.
     - `forcing`: the noises with memory.
     """
 
     model: AbstractDynamics
     constant: Any
-    function: Callable[[Any], Any] | None
+    stimuli: tuple[Stimulus, ...]
     forcing: tuple[AbstractForcing, ...]
 
     def external(self, local: Any, moment: Moment) -> tuple[Any, dict[str, Array]]:
@@ -60,10 +67,11 @@ class Field(eqx.Module):
         def add(where: dict[str, Any], name: str, value: Any) -> None:
             where[name] = where[name] + value if name in where else value
 
-        given = [self.constant]
-        if self.function is not None:
-            given.append(self.function(moment.time + local))
-        for inputs in given:
+        whole, rest = moment.clock
+        for inputs in (
+            self.constant,
+            *(inputs_at(node, stimulus, whole, rest + local) for stimulus in self.stimuli),
+        ):
             if inputs is not None:
                 for name in declarations(node.Inputs):
                     add(slots, name, getattr(inputs, name))

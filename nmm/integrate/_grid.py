@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from .._declare import declarations
 from ..noise._base import AbstractDiffusion, counter_key, start_forcing, step_normals
+from ..stimulus._clock import whole_and_rest
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._outputs import Outputs, evaluate_signal
 from ._plan import Plan
@@ -275,7 +276,8 @@ class Grid(eqx.Module):
 
     def _moment(self, n: Array, row: Any, forcing: Any, dtype: Any) -> Moment:
         dt = jnp.asarray(self.dt, dtype)
-        return Moment(time=n.astype(dtype) * dt, row=row, forcing=forcing, length=dt)
+        clock = whole_and_rest(n, self.dt, dtype)
+        return Moment(clock=clock, row=row, forcing=forcing, length=dt)
 
     def _terms(self, state: Any, draws: tuple[Array, ...], dt: Array) -> Any:
         drift = diffrax.ODETerm(self.field)

@@ -1,6 +1,6 @@
 """A run, read from the arguments of `nmm.simulate` and checked."""
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import diffrax
@@ -20,6 +20,7 @@ from .._declare import (
 )
 from ..models._base import AbstractDynamics
 from ..noise import AbstractDiffusion, AbstractForcing, AbstractNoise
+from ..stimulus._base import AbstractStimulus, Stimulus, inputs_at
 from ._field import Field
 from ._outputs import Outputs
 from ._solution import Ending
@@ -102,8 +103,8 @@ def sort_noises(
 
 def parse_inputs(
     model: AbstractDynamics, inputs: Any, steps: int | None
-) -> tuple[Any, Callable[[Any], Any] | None, Array | None]:
-    """The argument `inputs` as constants, as a function of time, and as rows by step.
+) -> tuple[Any, tuple[Stimulus, ...], Array | None]:
+    """The argument `inputs` as constants, as functions of time, and as rows by step.
 
     **Raises:**
 
@@ -111,7 +112,7 @@ def parse_inputs(
     """
     node = model.node
     if inputs is None:
-        return None, None, None
+        return None, (), None
     if isinstance(inputs, node.Inputs):
         for name in declarations(node.Inputs):
             value = getattr(inputs, name)
@@ -120,14 +121,24 @@ def parse_inputs(
                     f"`inputs.{name}` should be a scalar or have one value for each of the "
                     f"{model.shape[0]} regions, got the shape {np.shape(value)}."
                 )
-        return inputs, None, None
-    if callable(inputs):
-        return None, inputs, None
+        return inputs, (), None
+    several = inputs if isinstance(inputs, tuple) else (inputs,)
+    if all(map(callable, several)):
+        for function in several:
+            if isinstance(function, AbstractStimulus):
+                continue
+            given = jax.eval_shape(function, jnp.zeros(()))
+            if not isinstance(given, node.Inputs):
+                raise TypeError(
+                    f"`inputs` should be a function that returns `{type(node).__name__}.Inputs"
+                    f"(...)`, got one that returns {given!r}."
+                )
+        return None, several, None
     rows = jnp.asarray(inputs) if eqx.is_array_like(inputs) else None
     if rows is None or rows.ndim == 0:
         raise TypeError(
             f"`inputs` should be `{type(node).__name__}.Inputs(...)`, an array with one row a step "
-            f"for {node.target!r}, or a function of time; got {inputs!r}."
+            f"for {node.target!r}, or a function of time, as a stimulus is; got {inputs!r}."
         )
     if steps is None:
         raise ValueError(
@@ -141,7 +152,16 @@ def parse_inputs(
             f"`inputs` should have the shape ({steps},) or ({steps}, {regions}), one row a step; "
             f"got {rows.shape}."
         )
-    return None, None, rows
+    return None, (), rows
+
+
+def take_stimuli(model: Any) -> tuple[Any, tuple[Stimulus, ...]]:
+    """A network without its own stimuli, and these: the run calls them, by its exact clock."""
+    own = getattr(model, "stimulus", None)
+    if own is None:
+        return model, ()
+    bare = eqx.tree_at(lambda net: net.stimulus, model, None)
+    return bare, own if isinstance(own, tuple) else (own,)
 
 
 def parse_start(
@@ -203,7 +223,7 @@ def check_arrivals(
     node: Any,
     state: Any,
     constant: Any,
-    function: Any,
+    stimuli: tuple[Stimulus, ...],
     row: Any,
     forcing: tuple[AbstractForcing, ...],
     diffusions: tuple[AbstractDiffusion, ...],
@@ -214,16 +234,12 @@ def check_arrivals(
 
     - `row`: the rows of an input by step without their axis of steps, or `None`.
     """
-    if function is not None:
-        inputs = jax.eval_shape(function, jnp.zeros(()))
-        if not isinstance(inputs, node.Inputs):
-            raise TypeError(
-                f"`inputs` should be a function that returns `{type(node).__name__}.Inputs(...)`, "
-                f"got one that returns {inputs!r}."
-            )
-        constant = inputs
     white = jax.eval_shape(lambda: [n.diffusion(0.0, state) for n in diffusions])
     shapes = [("inputs", x.shape) for x in jax.tree.leaves((constant, row))]
+    for stimulus in stimuli:
+        name = "stimulus" if isinstance(stimulus, AbstractStimulus) else "inputs"
+        arriving = jax.eval_shape(functools.partial(inputs_at, node, stimulus), jnp.zeros(()))
+        shapes += [(name, x.shape) for x in jax.tree.leaves(arriving)]
     shapes += [("noise", x.shape) for x in jax.tree.leaves(white)]
     shapes += [("noise", parameter_shape(n)) for n in forcing]
     full = jax.tree.leaves(state)[0].shape

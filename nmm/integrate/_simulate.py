@@ -25,6 +25,7 @@ from ._problem import (
     parse_start,
     positive,
     sort_noises,
+    take_stimuli,
 )
 from ._solution import RESULTS, DivergenceError, Solution
 from ._solvers import Heun, check_solver
@@ -65,8 +66,9 @@ def simulate(
     - `dt`: the step in ms; where steps adapt, the first step, which may be left out.
     - `key`: random numbers of the noise. The same key gives the same noise alone and in a batch.
     - `inputs`: from outside: an `Inputs` of constants; an array onto the model's target slot, one
-        row a step, `(steps,)` or `(steps, regions)`, held over the step; or a function of time,
-        `t -> Inputs`, evaluated at every stage.
+        row a step, `(steps,)` or `(steps, regions)`, held over the step; or stimuli
+        (`nmm.stimulus`) and functions of time, `t -> Inputs`, one or a tuple of several, evaluated
+        at every stage.
     - `noise`: a noise, or a tuple of several, for this run, beside those of the network itself.
     - `save`: what to keep: `None` for whole states; names of state variables or observables; or a
         dict from a name of your choice to a state variable, observable, observer
@@ -108,7 +110,9 @@ def simulate(
     outputs = parse_save(model, save)
     forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
     steps = None if adapts or dt is None else grid_steps(t1, dt, "`t1`")
-    constant, function, rows = parse_inputs(model, inputs, steps)
+    constant, stimuli, rows = parse_inputs(model, inputs, steps)
+    model, own = take_stimuli(model)
+    stimuli = own + stimuli
     previous = y0.ending if isinstance(y0, Solution) else None
     if key is None and previous is not None:
         key = previous.key
@@ -122,12 +126,12 @@ def simulate(
         model,
         y0.y1 if isinstance(y0, Solution) else y0,
         shape,
-        (forcing, diffusions, outputs, constant, rows),
+        (forcing, diffusions, outputs, constant, stimuli, rows),
     )
     row = None if rows is None else rows[0]
-    check_arrivals(model.node, state, constant, function, row, forcing, diffusions)
+    check_arrivals(model.node, state, constant, stimuli, row, forcing, diffusions)
     problem = Problem(
-        field=Field(model, constant, function, forcing),
+        field=Field(model, constant, stimuli, forcing),
         diffusions=diffusions,
         solver=solver,
         outputs=outputs,

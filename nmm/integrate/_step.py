@@ -15,6 +15,7 @@ from ._problem import (
     parse_start,
     positive,
     sort_noises,
+    take_stimuli,
 )
 from ._solvers import Heun, check_solver
 
@@ -36,7 +37,7 @@ def step(
     **Arguments:**
 
     - `state`: a State of the model.
-    - `inputs`: `None`, an `Inputs`, or a function of time; see `nmm.simulate`.
+    - `inputs`: `None`, an `Inputs`, or stimuli and functions of time; see `nmm.simulate`.
     - `dt`: the step in ms.
     - `t`: the time in ms at which the step starts; only functions of time see it.
     - `key`: random numbers of this step's white noise; a fresh one for each step.
@@ -64,12 +65,14 @@ def step(
     check_solver(solver, bool(diffusions), False)
     if isinstance(solver, diffrax.AbstractSRK):
         raise ValueError(f"`solver` should need no Lévy areas, got `{type(solver).__name__}`.")
-    constant, function, rows = parse_inputs(model, inputs, None)
-    state = parse_start(model, state, (), (diffusions, constant, rows), name="state")
-    check_arrivals(model.node, state, constant, function, None, (), diffusions)
+    constant, stimuli, rows = parse_inputs(model, inputs, None)
+    model, own = take_stimuli(model)
+    stimuli = own + stimuli
+    state = parse_start(model, state, (), (diffusions, constant, stimuli, rows), name="state")
+    check_arrivals(model.node, state, constant, stimuli, None, (), diffusions)
     leaf = jax.tree.leaves(state)[0]
     length = jnp.asarray(dt, leaf.dtype)
-    terms: Any = diffrax.ODETerm(Field(model, constant, function, ()))
+    terms: Any = diffrax.ODETerm(Field(model, constant, stimuli, ()))
     if key is not None and diffusions:
         keys = jr.split(key, len(diffusions))
         draws = {
@@ -83,7 +86,7 @@ def step(
         }
         control = Increment(fill_state(state, draws), jnp.zeros_like(length), length)
         terms = diffrax.MultiTerm(terms, diffrax.ControlTerm(Diffusion(diffusions), control))
-    moment = Moment(jnp.asarray(t, leaf.dtype), None, (), length)
+    moment = Moment((jnp.asarray(t, leaf.dtype), jnp.zeros((), leaf.dtype)), None, (), length)
     zero = jnp.zeros_like(length)
     solver_state = solver.init(terms, zero, length, state, moment)
     new, *_ = solver.step(terms, zero, length, state, moment, solver_state, True)

