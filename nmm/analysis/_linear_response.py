@@ -1,0 +1,358 @@
+"""Linear response: spectra, covariances and FC of noisy models in closed form."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float
+
+from .._declare import declarations, is_concrete
+from ..models._base import AbstractDynamics
+from ..noise import AbstractDiffusion, AbstractNoise
+from ._fixed_points import NOT_FOUND, Drift, FixedPoint, find, refuse
+from ._linear_outputs import Output, linear_output
+from ._lyapunov import solve_sylvester
+
+
+class LinearResponse(eqx.Module):
+    r"""A model about its stable fixed point, driven by small noise: $dx = A x\,dt + B\,dW$.
+
+    Everything is in closed form, without sampling noise, and differentiable in every parameter.
+    Spectra are one-sided and per Hz, as those of `nmm.analysis.power_spectrum`: their integral over
+    frequency is the variance. They are of the continuous signal, which sampling folds at half the
+    sampling rate.
+
+    **Attributes:**
+
+    - `fixed_point`: about which it is.
+    - `growth`: largest real part of an eigenvalue of the Jacobian, 1/ms; `-1 / growth` is the time
+        constant of the slowest mode. Differentiable, for penalties. 0 if no fixed point was found.
+    - `stable`: whether a fixed point was found and `growth < 0`. Can be false only with
+        `throw=False`; then covariances and spectra are exactly 0, and FC is 0 between regions,
+        with zero gradient.
+    - `drift`: $A$, `(n, n)`, of the states (variable by variable, regions within each) and, after
+        them, of noises with memory; 1/ms.
+    - `intensity`: the diagonal of $B$, `(n,)`.
+    """
+
+    fixed_point: FixedPoint
+    growth: Float[Array, ""]
+    stable: Bool[Array, ""]
+    drift: Float[Array, "n n"]
+    intensity: Float[Array, " n"]
+    _shift: Float[Array, ""]
+    _outputs: dict[str, Output]
+    _inputs: dict[str, Float[Array, "n regions"]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The signals that it knows of."""
+        return tuple(self._outputs)
+
+    def mean(self, name: str | None = None) -> Float[Array, "*channels"]:
+        """What a signal is at the fixed point, such as the firing rates of `save=["H"]`.
+
+        **Arguments:**
+
+        - `name`: of a signal in `save`; may be left out if there is one.
+        """
+        return self._output(name).mean
+
+    @eqx.filter_jit
+    def covariance(self, name: str | None = None) -> Float[Array, "channels channels"]:
+        r"""The stationary covariance of a signal.
+
+        $C P C^T$, where $P$ solves the Lyapunov equation $A P + P A^T + B B^T = 0$. Samples of the
+        signal have the same, however seldom they are taken. Haemodynamics are linearised along.
+
+        **Arguments:**
+
+        - `name`: of a signal in `save`; may be left out if there is one.
+        """
+        return self._output(name).covariance(self.drift, self._covariance(), self._shift)
+
+    def fc(self, name: str | None = None) -> Float[Array, "channels channels"]:
+        """Functional connectivity: the correlations that belong to `covariance`.
+
+        What `nmm.analysis.fc` of a run tends to as the run gets longer and the noise smaller. The
+        diagonal is exactly 1; a silent region correlates 0 with every other.
+
+        **Arguments:**
+
+        - `name`: of a signal in `save`; may be left out if there is one.
+        """
+        return as_fc(self.covariance(name))
+
+    @eqx.filter_jit
+    def lagged_covariance(
+        self, lags: ArrayLike, name: str | None = None
+    ) -> Float[Array, "lags channels channels"]:
+        r"""Covariances in time: $\mathrm{cov}(y_i(t + \tau), y_j(t))$ at $[\tau, i, j]$.
+
+        **Arguments:**
+
+        - `lags`: $\tau \ge 0$ in ms, `(lags,)`.
+        - `name`: of a signal in `save`; may be left out if there is one. Not of one that is averaged
+            over windows.
+        """
+        output = self._output(name)
+        if output.window:
+            raise ValueError(
+                "`lagged_covariance` is of signals and BOLD, not of means over windows: save the "
+                "signal itself."
+            )
+        drift, covariance, rows = output.system(self.drift, self._covariance(), self._shift)
+        times = jnp.asarray(lags, drift.dtype).reshape(-1)
+
+        def at(lag: Array) -> Array:
+            return rows @ jax.scipy.linalg.expm(drift * lag) @ covariance @ rows.T
+
+        return jax.lax.map(at, times)
+
+    @eqx.filter_jit
+    def spectrum(
+        self, frequencies: ArrayLike, name: str | None = None
+    ) -> Float[Array, "frequencies *channels"]:
+        """Power spectral density of each channel, one-sided, per Hz.
+
+        **Arguments:**
+
+        - `frequencies`: in Hz, `(frequencies,)`.
+        - `name`: of a signal in `save`; may be left out if there is one.
+        """
+        gain = self._noise_gain(frequencies, name)
+        power = jnp.sum(gain.real**2 + gain.imag**2, axis=-1) * _PER_HZ
+        return power.reshape(len(power), *self._output(name).mean.shape)
+
+    @eqx.filter_jit
+    def cross_spectrum(
+        self, frequencies: ArrayLike, name: str | None = None
+    ) -> Complex[Array, "frequencies channels channels"]:
+        r"""Cross-spectral densities $S_{ij} \propto \langle Y_i Y_j^* \rangle$, one-sided, per Hz.
+
+        Their diagonal is `spectrum`. Where channel i lags behind j, the phase is negative.
+
+        **Arguments:**
+
+        - `frequencies`: in Hz, `(frequencies,)`.
+        - `name`: of a signal in `save`; may be left out if there is one.
+        """
+        gain = self._noise_gain(frequencies, name)
+        return _PER_HZ * gain @ jnp.conj(jnp.swapaxes(gain, -1, -2))
+
+    @eqx.filter_jit
+    def transfer(
+        self, frequencies: ArrayLike, onto: str, name: str | None = None
+    ) -> Complex[Array, "frequencies channels regions"]:
+        """The transfer function: the response to an oscillation at each region, by its amplitude.
+
+        **Arguments:**
+
+        - `frequencies`: in Hz, `(frequencies,)`.
+        - `onto`: where the oscillation is added: an input slot, or the derivative of a state
+            variable.
+        - `name`: of a signal in `save`; may be left out if there is one.
+        """
+        if onto not in self._inputs:
+            raise ValueError(f"`onto` should be one of {list(self._inputs)}, got {onto!r}.")
+        return self._gain(frequencies, name) @ self._inputs[onto]
+
+    def _covariance(self) -> Float[Array, "n n"]:
+        noise = jnp.diag(self.intensity**2)
+        return solve_sylvester(self.drift, self.drift, noise, self._shift)
+
+    def _noise_gain(self, frequencies: ArrayLike, name: str | None) -> Array:
+        return self._gain(frequencies, name) * self.intensity
+
+    def _gain(self, frequencies: ArrayLike, name: str | None) -> Array:
+        hertz = jnp.asarray(frequencies, self.drift.dtype)
+        if hertz.ndim != 1:
+            raise ValueError(f"`frequencies` should be (frequencies,), got {hertz.shape}.")
+        return self._output(name).gain(self.drift, 2 * jnp.pi * hertz / 1000)
+
+    def _output(self, name: str | None) -> Output:
+        if name is None and len(self._outputs) == 1:
+            (name,) = self._outputs
+        if name is None or name not in self._outputs:
+            raise ValueError(f"`name` should be one of {list(self._outputs)}, got {name!r}.")
+        return self._outputs[name]
+
+    def __repr__(self) -> str:
+        if not is_concrete(self.growth):
+            return f"LinearResponse({', '.join(self.names)})"
+        known = f"of {', '.join(self.names)} about {self.fixed_point}"
+        return f"LinearResponse {known}" if self.stable else f"LinearResponse, unstable, {known}"
+
+
+_PER_HZ = 2 / 1000
+"""From two-sided densities with time in ms to one-sided ones per Hz."""
+
+
+def linear_response(
+    model: AbstractDynamics,
+    *,
+    noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
+    inputs: Any = None,
+    save: Any = None,
+    guess: Any = None,
+    shape: tuple[int, ...] | int = (),
+    throw: bool = True,
+) -> LinearResponse:
+    r"""What a noisy model does about its stable fixed point, in closed form.
+
+    The counterpart of `nmm.simulate` with the same `noise`, `inputs` and `save`, for noise so small
+    that the model stays where it is linear:
+
+    ```python
+    response = nmm.analysis.linear_response(net, save={"bold": nmm.observe.BOLD(tr=720.0)})
+    loss = 1 - fitting.objectives.fc_concordance(response.fc("bold"), fc, simulated_is="fc")
+    ```
+
+    White and Ornstein–Uhlenbeck noise; intensities that depend on the state have their value at the
+    fixed point. It can be jitted, vmapped and differentiated, any number of times. An unstable
+    fixed point has spectra and covariances in these formulas too, finite ones without meaning: it
+    is an error. In a fit take `throw=False`, and a penalty that leads back,
+    `fitting.objectives.stability_penalty`.
+
+    **Arguments:**
+
+    - `noise`: beside that of the network itself.
+    - `inputs`: constant `Inputs`, or `None`.
+    - `save`: which signals to know: state variables, observables, functions `(t, state, inputs)`
+        (a lead field times sources, say), `nmm.observe.BOLD`, or observers that average, such as
+        `nmm.observe.EEG`, by name; as in `nmm.simulate`. `None` for the model's own output.
+    - `guess`, `shape`: as in `nmm.analysis.fixed_point`.
+    - `throw`: whether to raise where there is no stable fixed point. If not, `response.stable`
+        says so, and what it returns is silence: 0, with zero gradient.
+
+    **Returns:**
+
+    A `nmm.analysis.LinearResponse`: `response.fc("bold")`, `response.spectrum(frequencies)` ...
+
+    **Raises:**
+
+    - `ValueError` or `TypeError`, naming the argument, for what does not fit.
+    - `ValueError` if there is no stable fixed point, with its leading eigenvalue; inside of
+        compiled code, Equinox's runtime error.
+    """
+    # Not at the top: runs import plots, and those this package.
+    from ..integrate._outputs import parse_save
+    from ..integrate._problem import sort_noises
+
+    forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
+    if not forcing and not diffusions:
+        raise ValueError("`noise` should be given, here or to the network: nothing else drives it.")
+    drift = Drift(model, inputs, forcing)
+    start = drift.start(guess, shape)
+    if jax.tree.leaves(start)[0].ndim > 1:
+        raise ValueError("`guess` and `shape` should have no batch axes; use `jax.vmap`.")
+    outputs = parse_save(model, [model.node.output] if save is None else save)
+    response = _respond(drift, diffusions, outputs, start, guess is None)
+    if not throw:
+        return response
+    response = refuse(response, ~response.fixed_point.found, lambda: NOT_FOUND)
+    return refuse(response, ~response.stable, lambda: _unstable(response))
+
+
+def _unstable(response: LinearResponse) -> str:
+    where = ""
+    if is_concrete(response.growth):
+        leading = complex(response.fixed_point.eigenvalues[0])
+        where = f": its leading eigenvalue is {leading:.4g} per ms"
+    return (
+        f"The fixed point is unstable{where}. It has no linear response. Simulate it; or, in a "
+        "fit, pass `throw=False` and add `fitting.objectives.stability_penalty`."
+    )
+
+
+@eqx.filter_jit
+def _respond(
+    drift: Drift,
+    diffusions: tuple[AbstractDiffusion, ...],
+    outputs: Any,
+    start: Any,
+    relaxed: bool,
+) -> LinearResponse:
+    from ..integrate._outputs import evaluate_signal
+
+    point = find(drift, start, relaxed)
+    eigenvalues = jnp.linalg.eigvals(point.jacobian)
+    growth = jnp.where(point.found, jnp.max(eigenvalues.real), 0.0)
+    stable = point.found & (growth < 0)
+    moduli = jax.lax.stop_gradient(jnp.abs(eigenvalues))
+    shift = jnp.sqrt(jnp.max(moduli) * jnp.maximum(jnp.min(moduli), 1e-6 * jnp.max(moduli)))
+
+    node, values = drift.model.node, drift.means(point.state)
+    x, unravel = ravel_pytree((point.state, values))
+
+    def field(x: Array) -> Array:
+        state, values = unravel(x)
+        drifts = tuple(n.drift(v) for n, v in zip(drift.forcing, values, strict=True))
+        return ravel_pytree((drift(state, values), drifts))[0]
+
+    matrix = jax.jacfwd(field)(x)
+    # A rest in place of what is unstable keeps everything finite, so that 0 times it is 0.
+    rest = -jnp.eye(len(matrix), dtype=matrix.dtype) * shift
+    matrix = jnp.where(stable, matrix, jnp.where(jnp.isfinite(rest), rest, 0))
+    intensity = jnp.where(stable, _intensity(drift, diffusions, point.state, values), 0)
+
+    def output(signal: Any, observer: Any = None) -> Output:
+        def value(x: Array) -> Array:
+            state, values = unravel(x)
+            return evaluate_signal(node, signal, 0.0, state, lambda: drift.received(state, values))
+
+        return linear_output(value, x, observer)
+
+    known = {name: output(signal) for name, signal in outputs.signals.items()}
+    known |= {name: output(one.signal, one) for name, one in outputs.observers.items()}
+    return LinearResponse(
+        point, growth, stable, matrix, intensity, shift, known, _inputs(drift, point.state, values)
+    )
+
+
+def _intensity(
+    drift: Drift, diffusions: tuple[AbstractDiffusion, ...], state: Any, values: tuple[Array, ...]
+) -> Float[Array, " n"]:
+    """The intensity of the noise on each number of the state, and of noises with memory."""
+    factors: dict[str, Any] = {}
+    for noise in diffusions:
+        factors.update(noise.diffusion(0.0, state))
+    white = {
+        name: jnp.broadcast_to(jnp.asarray(factors.get(name, 0.0), x.dtype), x.shape)
+        for name, x in vars(state).items()
+    }
+    memory = tuple(n.intensity(v) for n, v in zip(drift.forcing, values, strict=True))
+    return ravel_pytree((type(state)(**white), memory))[0]
+
+
+def _inputs(drift: Drift, state: Any, values: tuple[Array, ...]) -> dict[str, Array]:
+    """What a unit at each slot or derivative of each region does to the derivatives of all."""
+    node = drift.model.node
+    like = jax.tree.leaves(state)[0]
+    regions = like.size
+    none = jnp.zeros((sum(v.size for v in values), regions), like.dtype)
+
+    def derivatives(name: str, added: Array) -> Array:
+        received = drift.received(state, values)
+        slots = vars(received) | {name: getattr(received, name) + added.reshape(like.shape)}
+        return ravel_pytree(node.vector_field(0.0, state, node.Inputs(**slots)))[0]
+
+    zero = jnp.zeros(regions, like.dtype)
+    slots = {
+        name: jax.jacfwd(lambda added, name=name: derivatives(name, added))(zero)
+        for name in declarations(node.Inputs)
+    }
+    identity = jnp.eye(regions * len(vars(state)), dtype=like.dtype)
+    states = dict(zip(vars(state), jnp.split(identity, len(vars(state)), axis=1), strict=True))
+    return {name: jnp.concatenate([x, none]) for name, x in (slots | states).items()}
+
+
+def as_fc(covariance: Float[Array, "channels channels"]) -> Float[Array, "channels channels"]:
+    """Correlations; 0 between a silent channel and every other, with zero gradient."""
+    variance = jnp.diagonal(covariance)
+    silent = ~(variance > 0)
+    scale = jnp.where(silent, 0, 1 / jnp.sqrt(jnp.where(silent, 1, variance)))
+    fc = scale[:, None] * covariance * scale
+    return jnp.where(jnp.eye(len(fc), dtype=bool), 1, fc)
