@@ -1,4 +1,3 @@
-import math
 from typing import Any
 
 from jaxtyping import Array
@@ -6,6 +5,7 @@ from jaxtyping import Array
 from .._custom_types import Parameter, Value
 from .._declare import param, slot, variable
 from ._base import AbstractModel, Inputs, State, observable
+from ._quadratic import quadratic_mean_field
 from ._synchrony import spike_synchrony
 
 
@@ -56,10 +56,8 @@ class MontbrioPazoRoxin(AbstractModel):
         del t  # autonomous
         r, v, tau = state.r, state.v, self.tau
         current = self.eta + self.J * tau * r + self.I + inputs.v_inp
-        return self.State(
-            r=(self.Delta / (math.pi * tau) + 2 * r * v) / tau + inputs.r_inp,
-            v=(v**2 - (math.pi * tau * r) ** 2 + current) / tau,
-        )
+        rate, potential = quadratic_mean_field(r, v, tau, self.Delta, current)
+        return self.State(r=rate + inputs.r_inp, v=potential)
 
     @observable(unit="1")
     def synchrony(self, state: State) -> Array:

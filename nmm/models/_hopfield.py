@@ -1,0 +1,81 @@
+from typing import Any
+
+from .._custom_types import Parameter, Value
+from .._declare import param, slot, variable
+from ._base import AbstractModel, Inputs, State
+
+
+def _time_constant(what: str, default: float) -> Any:
+    return param(default, unit="ms", doc=f"time constant of {what}", bounds=(0.01, 100.0))
+
+
+class Hopfield(AbstractModel):
+    r"""Graded neurons that store patterns as attractors: a leak of what the others send.
+
+    $$\tau_x \dot x = c - x$$
+
+    A node alone forgets: under a constant $c$, $x = c + (x(0) - c)\,e^{-t/\tau_x}$. In a network, a
+    sigmoid of each node before the weighted sum makes attractors: a coupling whose message is $H (Q
+    + \tanh(G (P x - \theta)))$, with $H$ = 0.5, $Q$ = 1, $G$ = 60, $P$ = 1 and $\theta$ = 0.5 in
+    The Virtual Brain. Smooth. One unit of time is taken as 1 ms.
+
+    Reference: Hopfield (1984) PNAS 81:3088.
+    """
+
+    taux: Parameter = _time_constant("x", 1.0)
+
+    class State(State):
+        x: Value = variable(0.5, unit="1", doc="state", start=(-1.0, 2.0))
+
+    class Inputs(Inputs):
+        x_inp: Value = slot(unit="1", doc="sum of what other nodes send")
+
+    source = "x"
+    target = "x_inp"
+    output = "x"
+    category = "phenomenological"
+    use = "attractor networks, memory"
+    reference = "Hopfield (1984) PNAS 81:3088"
+
+    def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
+        del t  # autonomous
+        return self.State(x=(inputs.x_inp - state.x) / self.taux)
+
+
+class HopfieldDynamic(AbstractModel):
+    r"""Graded neurons whose thresholds follow what they hear, as a network of attractors needs.
+
+    $$\tau_x \dot x = c_1 - x, \qquad \tau_T \dot\theta = c_2 - \theta$$
+
+    As `nmm.Hopfield`, with the threshold $\theta$ of each node's own message as a second variable:
+    it follows $c_2$, which in The Virtual Brain is the sum $c_1$ again, or its mean over all nodes.
+    Smooth. One unit of time is taken as 1 ms.
+
+    Reference: Hopfield (1984) PNAS 81:3088; Golos, Jirsa, Dauce (2015) PLoS Computational Biology
+    11:e1004644.
+    """
+
+    taux: Parameter = _time_constant("x", 1.0)
+    tauT: Parameter = _time_constant("theta", 5.0)
+
+    class State(State):
+        x: Value = variable(0.5, unit="1", doc="state", start=(-1.0, 2.0))
+        theta: Value = variable(0.5, unit="1", doc="threshold", start=(0.0, 1.0))
+
+    class Inputs(Inputs):
+        x_inp: Value = slot(unit="1", doc="sum of what other nodes send")
+        theta_inp: Value = slot(unit="1", doc="what the threshold follows")
+
+    source = "x"
+    target = "x_inp"
+    output = "x"
+    category = "phenomenological"
+    use = "attractor networks with moving thresholds"
+    reference = "Hopfield (1984) PNAS 81:3088"
+
+    def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
+        del t  # autonomous
+        return self.State(
+            x=(inputs.x_inp - state.x) / self.taux,
+            theta=(inputs.theta_inp - state.theta) / self.tauT,
+        )
