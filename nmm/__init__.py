@@ -79,6 +79,8 @@ from .models import (
     VanDerPol as VanDerPol,
     WilsonCowan as WilsonCowan,
     WilsonCowanAdaptive as WilsonCowanAdaptive,
+    WilsonCowanSimplified as WilsonCowanSimplified,
+    WilsonCowanSymmetric as WilsonCowanSymmetric,
     WilsonCowanThreePopulation as WilsonCowanThreePopulation,
     WongWang as WongWang,
     WongWangExcInh as WongWangExcInh,

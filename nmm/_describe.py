@@ -69,7 +69,13 @@ def _standard(cls: type) -> Any:
 
 
 def _sections(
-    cls: type, instance: Any, standard: Any, path: str, depth: int, seen: set
+    cls: type,
+    instance: Any,
+    standard: Any,
+    path: str,
+    depth: int,
+    seen: set,
+    within_model: bool = False,
 ) -> Iterator[str]:
     """Paragraphs about a Module, and then about the Modules in it."""
     yield f"{'#' * depth} {f'`{path[:-1]}`: ' if path else ''}{cls.__name__}"
@@ -82,9 +88,12 @@ def _sections(
         ("path", "value", "default", "unit", "range", "meaning"),
         [_parameter(path, name, *entry, standard) for name, entry in own.items()],
     )
-    if issubclass(cls, AbstractModel) and not inspect.isabstract(cls):
+    is_model = issubclass(cls, AbstractModel)
+    # Of a model that is part of another one, only the equations and parameters count.
+    if is_model and not inspect.isabstract(cls) and not within_model:
         yield from _model(cls)
-    yield from _presets(cls)
+    if not within_model:
+        yield from _presets(cls)
     if cls not in seen and reference:
         yield f"Reference: {reference}"
     seen.add(cls)
@@ -92,7 +101,8 @@ def _sections(
         usual = getattr(standard, name, None)
         if type(usual) is not type(part):
             usual = _standard(type(part))
-        yield from _sections(type(part), part, usual, f"{path}{name}.", depth + 1, seen)
+        inner = f"{path}{name}."
+        yield from _sections(type(part), part, usual, inner, depth + 1, seen, is_model)
 
 
 def _prose(cls: type) -> tuple[str, str]:

@@ -196,25 +196,6 @@ def test_wilson_cowan_cycle_ends_in_a_hopf_bifurcation():
     assert abs(largest(P).imag - 0.3369) < 5e-5  # rad/ms, a period of 18.65 ms
 
 
-def test_wilson_cowan_reproduces_the_twenty_hertz_set():
-    sigmoid = functools.partial(nmm.Sigmoid, theta=0.0, shift=0.0)
-    model = nmm.WilsonCowan(
-        tau_E=10.0,
-        tau_I=10.0,
-        weights=[[10.0, 6.0], [10.0, 1.0]],
-        P=0.5,
-        r_E=0.0,
-        r_I=0.0,
-        transfer_E=sigmoid(a=1.2, threshold=2.0),
-        transfer_I=sigmoid(a=2.0, threshold=3.5),
-    )
-    ts = np.arange(1000.0, 1500.0, 0.02)
-    states = solve(model, model.initial_state(), jnp.asarray(np.concatenate([[0.0], ts])))
-    rE = np.asarray(states.rE[1:])
-    assert abs(period_of(ts, rE) - 47.222) < 1e-3
-    assert np.allclose([rE.min(), rE.max()], [0.1958, 0.6766], atol=5e-5)
-
-
 # Jansen–Rit
 
 

@@ -27,8 +27,8 @@ variants = (
 driven = {
     (nmm.WilsonCowan, None): ((0.484306, 0.258463), (0.489123, 0.288168)),
     (nmm.WilsonCowan, "no_saturation"): ((0.966209, 0.695364), (0.966353, 0.726603)),
-    (nmm.WilsonCowan, "symmetric"): ((0.470871, 0.278044), (0.486444, 0.316087)),
-    (nmm.WilsonCowan, "simplified"): ((0.283734, 0.058814), (0.429577, 0.129102)),
+    (nmm.WilsonCowanSymmetric, None): ((0.470871, 0.278044), (0.486444, 0.316087)),
+    (nmm.WilsonCowanSimplified, None): ((0.283734, 0.058814), (0.429577, 0.129102)),
     (nmm.WilsonCowan, "linear"): ((0.580840, 0.263163), (0.708564, 0.451891)),
     (nmm.WilsonCowan, "divisive_gain"): ((0.302062, 0.013277), (0.405032, 0.036564)),
     (nmm.WilsonCowan, "divisive_input"): ((0.292536, 0.012543), (0.443157, 0.039305)),
@@ -74,7 +74,7 @@ def translate(key, p):
         parameters[f"transfer_{k}"] = nmm.Rectified() if linear else nmm.Sigmoid(a=a, theta=theta)
     if key == "Adaptive":
         extra = {name: p[name] for name in ("tau_aE", "tau_aI", "b_E", "b_I")}
-        return nmm.WilsonCowanAdaptive(**parameters, **extra)
+        return nmm.WilsonCowanAdaptive(nmm.WilsonCowan(**parameters), **extra)
     cls = nmm.WilsonCowanThreePopulation if key == "ThreePopulation" else nmm.WilsonCowan
     return cls(**parameters)
 
@@ -201,7 +201,7 @@ def test_divisive_parts_change_nothing_where_nothing_inhibits(part):
 @pytest.mark.parametrize("preset", (None, *variants))
 def test_adaptation_of_no_strength_changes_nothing(preset):
     model = build(nmm.WilsonCowan, preset)
-    tireless = nmm.WilsonCowanAdaptive(**vars(model), b_E=0.0, b_I=0.0)
+    tireless = nmm.WilsonCowanAdaptive(model, b_E=0.0, b_I=0.0)
     state, inputs = random_states(tireless)
     at_rest = eqx.tree_at(lambda s: (s.aE, s.aI), state, (jnp.zeros(50), jnp.zeros(50)))
     expected = field(model, model.State(state.rE, state.rI), inputs)
@@ -224,26 +224,59 @@ def test_a_third_population_that_nobody_hears_changes_nothing(preset):
     assert eqx.tree_equal((found.rE, found.rI), (expected.rE, expected.rI), rtol=1e-15)
 
 
-@pytest.mark.parametrize("preset", variants)
+@pytest.mark.parametrize("part", (nmm.Rectified, nmm.Sigmoid))
+def test_models_of_tied_constants_are_wilson_cowan_with_equal_ones(part):
+    symmetric = nmm.WilsonCowanSymmetric(tau=3.0, P=0.3, k=0.9, r=0.7, transfer=part())
+    untied = {f"{name}_{k}": getattr(symmetric, name) for name in ("tau", "k", "r") for k in "EI"}
+    parts = {"transfer_E": part(), "transfer_I": part(), "P": 0.3}
+    simplified = nmm.WilsonCowanSimplified(tau_E=3.0, w_exc=7.0, r=0.7, **parts)
+    same = {"tau_E": 3.0, "weights": [[7.0, 12.0]] * 2, "r_E": 0.7, "r_I": 0.7}
+    for tied, model in (
+        (symmetric, nmm.WilsonCowan(**untied, **parts)),
+        (simplified, nmm.WilsonCowan(**same, **parts)),
+    ):
+        state, inputs = random_states(model)
+        assert eqx.tree_equal(field(tied, state, inputs), field(model, state, inputs))
+
+
+@pytest.mark.parametrize("preset", ("no_saturation", "linear", "divisive_gain", "divisive_input"))
 @pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64))
-def test_variants_have_finite_gradients_that_equal_finite_differences(preset, dtype):
+def test_gradients_of_other_parts_are_finite_and_equal_finite_differences(preset, dtype):
     usual = jax.tree.map(lambda x: x.astype(dtype), nmm.WilsonCowan.preset(preset))
-    keys = jr.split(jr.key(1), 4)
-    state = usual.State(*(jr.uniform(k, (20,), dtype) for k in keys[:2]))
-    inputs = usual.Inputs(*(jr.uniform(k, (20,), dtype) for k in keys[2:]))
-    theta, unravel = ravel_pytree((usual, state, inputs))
+    state, inputs = jax.tree.map(lambda x: x.astype(dtype), random_states(usual))
+    theta, unravel = ravel_pytree(usual)
 
     def total(theta):
-        derivative = field(*unravel(theta))
+        derivative = field(unravel(theta), state, inputs)
         return jnp.sum(derivative.rE) - 0.7 * jnp.sum(derivative.rI)
 
-    gradient = jax.jit(jax.grad(total))(theta)
+    gradient = jax.grad(total)(theta)
     assert gradient.dtype == dtype and np.all(np.isfinite(gradient))
     if dtype == jnp.float64:
         steps = 1e-6 * jnp.eye(len(theta))
         both = jax.jit(jax.vmap(total))
         slope = (both(theta + steps) - both(theta - steps)) / 2e-6
         assert np.allclose(gradient, slope, rtol=1e-6, atol=1e-7)
+
+
+def test_cycles_of_published_sets_have_the_known_periods():
+    # The weights of a gallery page of brainmass at drive 1, as intended and as coded there.
+    cross = np.array([[12.0, 15.0], [15.0, 12.0]])
+    weights = np.array([[np.full(2, 16.0), cross[0]], [cross[1], np.full(2, 3.0)]])
+    gallery = nmm.WilsonCowan(tau_E=2.5, tau_I=3.75, weights=weights, P=1.0)
+    twenty = nmm.WilsonCowan.preset("daffertshofer2011")
+    for model, expected in ((gallery, [17.36, 17.05]), (twenty, [47.222])):
+        ts = np.arange(1000.0, 1500.0, 0.02)
+        states = solve(model, model.initial_state((len(expected),)), jnp.append(0.0, ts))
+        periods = [period_of(ts, x) for x in np.asarray(states.rE[1:]).T]
+        assert np.allclose(periods, expected, atol=0.006)
+    assert np.allclose([states.rE[1:].min(), states.rE[1:].max()], [0.1958, 0.6766], atol=5e-5)
+
+
+def test_set_of_the_paper_has_the_largest_response_for_its_k():
+    model = nmm.WilsonCowan.preset("wilson_cowan1972")
+    assert np.allclose(model.k_E, model.transfer_E(jnp.array(1e3)), atol=5e-7)
+    assert np.allclose(model.k_I, model.transfer_I(jnp.array(1e3)), atol=5e-7)
 
 
 def test_description_names_the_parts_that_a_preset_exchanges():

