@@ -248,7 +248,7 @@ class _Traces:
         return self.outputs[name]
 
 
-def _pattern(value: "AbstractPattern | ArrayLike") -> AbstractPattern:
+def _pattern(value: Any) -> AbstractPattern:
     if isinstance(value, AbstractPattern):
         return value
     if isinstance(value, AbstractStimulus):

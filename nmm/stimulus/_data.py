@@ -71,7 +71,11 @@ class Data(AbstractPattern):
 
     @classmethod
     def resampled(
-        cls, times: ArrayLike, values: ArrayLike, interval: float | int, **options: Any
+        cls,
+        times: ArrayLike | list,
+        values: ArrayLike | list,
+        interval: float | int,
+        **options: Any,
     ) -> "Data":
         """A signal with irregular times, resampled linearly once to this interval in ms.
 
