@@ -6,11 +6,22 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from ._connectome import Connectome
 from ._custom_types import Key
-from ._declare import declarations, parameter_shape
+from ._declare import as_float, declarations, is_concrete, parameter_shape
+from ._delays import (
+    READINGS,
+    Arrivals,
+    Held,
+    Reading,
+    Spans,
+    check_range,
+    find_spans,
+    refuse_new_edges,
+    refuse_outside,
+)
 from .coupling import AbstractCoupling, Linear
 from .models._base import AbstractDynamics, AbstractModel, evaluate
 from .noise import AbstractNoise
@@ -20,8 +31,15 @@ from .stimulus._base import Stimulus, inputs_at
 class Network(AbstractDynamics):
     r"""Regions that follow a model and hear each other: a vector field with the same contract.
 
-    $$\dot x_i = f(t, x_i, u_i), \qquad u_i = \mathrm{coupling}(x_i, \{W_{ij}, x_j\})
+    $$\dot x_i = f(t, x_i, u_i), \qquad
+      u_i = \mathrm{coupling}(x_i, \{W_{ij}, x_j(t - \tau_{ij})\})
       + \mathrm{stimulus}_i(t) + \mathrm{inputs}_i$$
+
+    **Delays** $\tau_{ij}$ are `tract_lengths / speed` or given. A pair of regions is an edge where
+    its weight is not 0 when the network is built. Which edges are read together, and how far back,
+    is planned then from numbers that are known. So a speed or delay that will be fitted or swept
+    needs a declared range: its fast end sets the length of the chunks, its slow end that of the
+    history. What leaves the range later is an error, as is a weight on a pair that is no edge.
 
     **Arguments:**
 
@@ -34,12 +52,25 @@ class Network(AbstractDynamics):
         for example `"noise.sigma"` can be fitted.
     - `stimulus`: `None`, a stimulus (`nmm.stimulus`) or a function of time, `t -> Inputs`, or a
         tuple of several, as part of the model, so that `"stimulus.amplitude"` can be fitted.
+    - `speed`: conduction speed in mm/ms (the same number as m/s), one or a matrix; `None` for
+        coupling without delay.
+    - `delays`: a matrix in ms, `[target, source]`, in place of a speed. With several couplings,
+        `speed` and `delays` may be tuples, with one for each or `None`.
+    - `speed_range`: `(lowest, highest)`, between which the speed may later be changed.
+    - `delay_range`: `(shortest, longest)`, numbers or matrices, between which delays may later be
+        changed, whether directly or by tract lengths.
+    - `reading`: how values between grid points are read: `"linear"` (second order), `"cubic"`
+        (fourth order, for `nmm.RungeKutta4`) or `"nearest"`, of delays rounded to steps. The first
+        two are differentiable in delays.
+    - `hold`: whether coupling is computed once a step and held over its stages, as The Virtual
+        Brain does (together with `reading="nearest"`); first order.
 
     **Raises:**
 
     - `ValueError` if regional parameters are not given for the regions of the connectome, if
         connectomes differ in their regions, or if the model lacks the source or the target that a
-        coupling names.
+        coupling names; if a delay is negative or NaN or a speed not positive; if there is a speed
+        but no tract lengths; or if a delay is outside of the declared range.
     """
 
     node: AbstractModel
@@ -47,6 +78,11 @@ class Network(AbstractDynamics):
     coupling: AbstractCoupling | tuple[AbstractCoupling, ...]
     noise: AbstractNoise | tuple[AbstractNoise, ...] | None
     stimulus: Stimulus | tuple[Stimulus, ...] | None
+    speed: Array | tuple[Array | None, ...] | None
+    delays: Array | tuple[Array | None, ...] | None
+    reading: Reading = eqx.field(static=True)
+    hold: bool = eqx.field(static=True)
+    spans: tuple[Spans | None, ...] = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
@@ -56,6 +92,12 @@ class Network(AbstractDynamics):
         *,
         noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
         stimulus: Stimulus | tuple[Stimulus, ...] | None = None,
+        speed: ArrayLike | tuple[ArrayLike | None, ...] | None = None,
+        delays: ArrayLike | tuple[ArrayLike | None, ...] | None = None,
+        speed_range: tuple[float | int, float | int] | None = None,
+        delay_range: tuple[ArrayLike, ArrayLike] | None = None,
+        reading: Reading = "linear",
+        hold: bool = False,
     ):
         self.node = node
         self.connectome = (
@@ -66,9 +108,14 @@ class Network(AbstractDynamics):
         self.coupling = Linear() if coupling is None else coupling
         self.noise = noise
         self.stimulus = stimulus
+        self.speed = _floats(speed)
+        self.delays = _floats(delays)
+        self.reading = reading
+        self.hold = hold
+        self._check_parts()
+        self.spans = self._find_spans(speed, delays, speed_range, delay_range)
 
     def __check_init__(self) -> None:
-        self._check_parts()
         (regions,) = self.shape
         for connectome in _tuple(self.connectome):
             if connectome.n_regions != regions:
@@ -115,6 +162,84 @@ class Network(AbstractDynamics):
                 f"{given} for {len(self._couplings)} couplings."
             )
 
+        if self.reading not in READINGS:
+            raise ValueError(f"`reading` should be one of {READINGS}, got {self.reading!r}.")
+        for name in ("speed", "delays"):
+            one = getattr(self, name)
+            if isinstance(one, tuple) and len(one) != len(self._couplings):
+                raise ValueError(
+                    f"`{name}` should be one, or a tuple with one for each coupling; got "
+                    f"{len(one)} for {len(self._couplings)} couplings."
+                )
+
+    def _find_spans(
+        self,
+        speed: Any,
+        delays: Any,
+        speed_range: tuple[Any, Any] | None,
+        delay_range: tuple[Any, Any] | None,
+    ) -> tuple[Spans | None, ...]:
+        for name, ends in (("speed_range", speed_range), ("delay_range", delay_range)):
+            if ends is not None:
+                check_range(name, ends)
+        if speed_range is not None and speed is None:
+            raise ValueError("`speed_range` should go with a `speed`, got none.")
+        if delay_range is not None and speed is None and delays is None:
+            raise ValueError("`delay_range` should go with `delays` or a `speed`, got neither.")
+        return tuple(
+            find_spans(connectome, *given, speed_range, delay_range)
+            for connectome, *given in zip(
+                self.connectomes, self._for_each(speed), self._for_each(delays), strict=True
+            )
+        )
+
+    @property
+    def delayed(self) -> bool:
+        """Whether anything arrives with a delay."""
+        return any(one is not None for one in self.spans)
+
+    def all_weights(self) -> list[Array]:
+        """The weights of each coupling."""
+        return [connectome.weights for connectome in self.connectomes]
+
+    def check_delays(self) -> None:
+        """Refuses delays that have left their range since, as far as they are known.
+
+        **Raises:**
+
+        - `ValueError`, with the first of them.
+        """
+        for spans, weights, delays in zip(
+            self.spans, self.all_weights(), self.all_delays(), strict=True
+        ):
+            if spans is not None and is_concrete(delays):
+                refuse_outside(spans, delays)
+            if spans is not None and is_concrete(weights):
+                refuse_new_edges(spans, weights)
+
+    def all_delays(self) -> list[Array | None]:
+        """The delays of each coupling, `(target, source)` in ms; `None` where there are none."""
+        found = []
+        for connectome, spans, speed, delays in zip(
+            self.connectomes,
+            self.spans,
+            self._for_each(self.speed),
+            self._for_each(self.delays),
+            strict=True,
+        ):
+            if spans is None:
+                found.append(None)
+            else:
+                matrix = connectome.tract_lengths / speed if delays is None else delays
+                found.append(jnp.broadcast_to(matrix, connectome.weights.shape))
+        return found
+
+    def _for_each(self, one_or_several: Any) -> tuple[Any, ...]:
+        """One for each coupling."""
+        if isinstance(one_or_several, tuple):
+            return one_or_several
+        return (one_or_several,) * len(self._couplings)
+
     @property
     def shape(self) -> tuple[int]:
         return (_tuple(self.connectome)[0].weights.shape[-1],)
@@ -141,7 +266,7 @@ class Network(AbstractDynamics):
         return _tuple(self.coupling)
 
     @property
-    def _connectomes(self) -> tuple[Connectome, ...]:
+    def connectomes(self) -> tuple[Connectome, ...]:
         """The connectome of each coupling."""
         given = _tuple(self.connectome)
         return given * len(self._couplings) if len(given) == 1 else given
@@ -165,17 +290,72 @@ class Network(AbstractDynamics):
 
         return [sent(coupling.source or self.node.source) for coupling in self._couplings]
 
-    def receive(self, t: Any, state: Any, inputs: Any) -> Any:
-        """All that arrives at the regions: `inputs`, the stimulus, and what they hear."""
-        total = {}
-        for coupling, connectome, sent in zip(
-            self._couplings, self._connectomes, self._sent(state), strict=True
-        ):
-            weights = connectome.weights
-            sums = jax.tree.map(functools.partial(_weighted_sum, weights), coupling.message(sent))
-            heard = coupling.receive(sent, sums, jnp.sum(weights, axis=-1))
+    def messages(self, state: Any) -> tuple[Any, ...]:
+        """The features that the regions send, of each coupling.
+
+        **Arguments:**
+
+        - `state`: a State, or values of the source if all couplings have the same one.
+        """
+        if isinstance(state, self.node.State):
+            sent = self._sent(state)
+        else:
+            sources = {coupling.source or self.node.source for coupling in self._couplings}
+            if len(sources) > 1:
+                raise ValueError(
+                    f"`history` should be made of States, since the couplings have {len(sources)} "
+                    f"sources, {sorted(map(str, sources))}."
+                )
+            sent = [state] * len(self._couplings)
+        return tuple(c.message(s) for c, s in zip(self._couplings, sent, strict=True))
+
+    def hear(self, state: Any, delayed: Any = None) -> dict[str, Array]:
+        """What the regions hear of each other, by input slot; see `receive`."""
+        if delayed is None and self.delayed:
+            raise ValueError(
+                "`delayed` should be given, since this network has delays: the weighted sums of "
+                "what arrives with delay. `nmm.simulate` and `nmm.step` read it from the history."
+            )
+        arrivals = delayed if isinstance(delayed, Arrivals) else self._arrivals(delayed)
+        total: dict[str, Array] = {}
+        for i, (coupling, sent) in enumerate(zip(self._couplings, self._sent(state), strict=True)):
+            sums, weights = arrivals.sums[i], arrivals.weights[i]
+            if weights is not None:
+                now = jax.tree.map(
+                    functools.partial(_weighted_sum, weights), coupling.message(sent)
+                )
+                sums = now if sums is None else jax.tree.map(jnp.add, sums, now)
+            heard = coupling.receive(sent, sums, arrivals.row_sums[i])
             target = self._target(coupling)
             total[target] = total[target] + heard if target in total else heard
+        return total
+
+    def _arrivals(self, delayed: Any) -> Arrivals:
+        """What arrives, from the sums over delayed edges; the other edges are heard at once."""
+        weights = []
+        for spans, connectome in zip(self.spans, self.connectomes, strict=True):
+            if spans is None:
+                weights.append(connectome.weights)
+            else:
+                at_once = spans.edges_at_once
+                found = jnp.where(at_once, connectome.weights, 0) if at_once.any() else None
+                weights.append(found)
+        sums = delayed if isinstance(self.coupling, tuple) and delayed is not None else (delayed,)
+        sums = self._for_each(None) if delayed is None else tuple(sums)
+        rows = tuple(jnp.sum(connectome.weights, axis=-1) for connectome in self.connectomes)
+        return Arrivals(sums, tuple(weights), rows)
+
+    def receive(self, t: Any, state: Any, inputs: Any, delayed: Any = None) -> Any:
+        """All that arrives at the regions: `inputs`, the stimulus, and what they hear.
+
+        **Arguments:**
+
+        - `delayed`: of a network with delays, the weighted sums over delayed edges, of what the
+            message of the coupling was when it was sent; for several couplings a tuple, with
+            `None` for those without delays.
+        """
+        held = isinstance(delayed, Held)
+        total: dict[str, Any] = dict(delayed.heard if held else self.hear(state, delayed))
         stimuli = () if self.stimulus is None else _tuple(self.stimulus)
         for given in (inputs, *(inputs_at(self.node, one, t) for one in stimuli)):
             if given is not None:
@@ -183,9 +363,9 @@ class Network(AbstractDynamics):
                     total[name] = total.get(name, 0.0) + getattr(given, name)
         return self.node.Inputs(**total)
 
-    def vector_field(self, t: Any, state: Any, inputs: Any = None) -> Any:
-        """The time derivative of `state`, `(..., regions)`, per ms."""
-        return self.node.vector_field(t, state, self.receive(t, state, inputs))
+    def vector_field(self, t: Any, state: Any, inputs: Any = None, delayed: Any = None) -> Any:
+        """The time derivative of `state`, `(..., regions)`, per ms; see `receive`."""
+        return self.node.vector_field(t, state, self.receive(t, state, inputs, delayed))
 
     def initial_state(self, shape: tuple[int, ...] = (), key: Key | None = None) -> Any:
         """The state in which a run starts; see `nmm.AbstractModel.initial_state`."""
@@ -198,6 +378,12 @@ def _tuple(one_or_several: Any) -> tuple[Any, ...]:
 
 def _as_connectome(connectome: Connectome | Array) -> Connectome:
     return connectome if isinstance(connectome, Connectome) else Connectome(connectome)
+
+
+def _floats(values: Any) -> Any:
+    if isinstance(values, tuple):
+        return tuple(map(_floats, values))
+    return None if values is None else as_float(values)
 
 
 def _weighted_sum(weights: Array, features: Array) -> Array:

@@ -48,6 +48,11 @@ def solve_adaptively(
         )
     if stepsize_controller is None and problem.dt is None:
         raise ValueError("`dt` should be given, since no `stepsize_controller` chooses it.")
+    if problem.outputs.statistics:
+        raise ValueError(
+            f"`save` should gather the statistics {list(problem.outputs.statistics)} in a run with "
+            "a fixed step; where steps adapt, save the samples."
+        )
     segment = 0 if previous is None else previous.step
     begin = 0.0 if previous is None else previous.time
     periods = _periods(problem)
@@ -77,7 +82,8 @@ def solve_adaptively(
             start.observers[name],
             after,
         )
-        ys[name] = jax.vmap(observer.sample_between)(before, after)
+        numbers = np.rint((begin + times[name]) / observer.period).astype(np.int32)
+        ys[name] = jax.vmap(observer.sample_between)(before, after, numbers)
     ys.update(saved.get("", {}))
     kept = {name: times[name if name in times else ""] > problem.transient for name in ys}
     ys = {name: jax.tree.map(lambda x, k=kept[name]: x[k], y) for name, y in ys.items()}

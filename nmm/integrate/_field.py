@@ -28,12 +28,15 @@ class Moment(eqx.Module):
     - `row`: this step's row of an input given as an array, or `None`.
     - `forcing`: for each noise with memory, its value at the start and the end of the step.
     - `length`: of the step, ms; `None` where forcing does not change within it.
+    - `delayed`: what is heard with delay, or held over the step, as a function of the time since
+        its start; or `None`.
     """
 
     clock: tuple[Array, Array]
     row: Any
     forcing: tuple[tuple[Array, Array], ...]
     length: Any
+    delayed: Callable[[Any], Any] | None = None
 
     @property
     def time(self) -> Array:
@@ -88,13 +91,17 @@ class Field(eqx.Module):
     def received(self, local: Any, state: Any, moment: Moment) -> Any:
         """All that arrives at the input slots."""
         external, _ = self.external(local, moment)
-        return self.model.receive(moment.time + local, state, external)
+        return self._receive(local, state, moment, external)
+
+    def _receive(self, local: Any, state: Any, moment: Moment, external: Any) -> Any:
+        delayed = () if moment.delayed is None else (moment.delayed(local),)
+        return self.model.receive(moment.time + local, state, external, *delayed)
 
     def local(self, local: Any, state: Any, moment: Moment) -> Callable[[Any], Any]:
         """The vector field of each region by itself: what arrives is held as it is at `state`."""
         external, derivatives = self.external(local, moment)
         time = moment.time + local
-        received = self.model.receive(time, state, external)
+        received = self._receive(local, state, moment, external)
 
         def field(y: Any) -> Any:
             return _plus(self.model.node.vector_field(time, y, received), derivatives)

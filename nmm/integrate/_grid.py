@@ -1,5 +1,7 @@
 """Integration on a fixed grid: a scan over blocks, and in each a scan over solver steps."""
 
+import dataclasses
+import math
 from typing import Any
 
 import diffrax
@@ -9,8 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._declare import declarations
+from .._delays import Held
 from ..noise._base import AbstractDiffusion, counter_key, start_forcing, step_normals
 from ..stimulus._clock import whole_and_rest
+from ._delayed import Delays, Fixed, Incoming, Stored, add, append
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._outputs import Outputs, evaluate_signal
 from ._plan import Plan
@@ -28,12 +32,15 @@ class Carry(eqx.Module):
     - `state`, `solver_state`: of the model and of the solver.
     - `forcing`: the value of each noise with memory.
     - `result`: the first failure that the solver reported; `None` if it cannot fail.
+    - `delayed`: what arrives with delay at the last grid points, of each coupling; `None` without
+        delays.
     """
 
     state: Any
     solver_state: Any
     forcing: tuple[Array, ...]
     result: Any
+    delayed: tuple[Array | None, ...] | None = None
 
 
 class BlockCarry(eqx.Module):
@@ -43,14 +50,18 @@ class BlockCarry(eqx.Module):
 
     - `steps`: what goes from step to step.
     - `observers`: for each observer its state, and the sum of its signal since its last step.
+    - `statistics`: the state of each statistic of samples.
     - `bad_step`: end of the first block after which a variable was not finite.
     - `bad`: which variables were not, in the order of the State.
+    - `history`: the features that are still to arrive, of each coupling; `None` without delays.
     """
 
     steps: Carry
     observers: dict[str, tuple[Any, Array]]
+    statistics: dict[str, Any]
     bad_step: Array
     bad: Array
+    history: Stored | None = None
 
     @property
     def state(self) -> Any:
@@ -65,6 +76,7 @@ class Grid(eqx.Module):
     - `periods`: grid steps from sample to sample, of kept values, `""`, and of each observer.
     - `own_steps`: grid steps in a step of each observer's own.
     - `dropped`: grid steps whose samples are dropped.
+    - `delays`: the delays, looked up; `None` without.
     """
 
     field: Field
@@ -78,16 +90,23 @@ class Grid(eqx.Module):
     own_steps: dict[str, int] = eqx.field(static=True)
     dropped: int = eqx.field(static=True)
     bounded: bool = eqx.field(static=True)
+    delays: Delays | None = None
 
-    def start(self, state: Any, first: Array, row: Any) -> BlockCarry:
+    def start(self, state: Any, first: Array, row: Any, history: Stored | None) -> BlockCarry:
         """What a fresh run starts from, at step `first`."""
         shape, dtype = _common(state)
+        delayed = None if self.delays is None else self.delays.recent(history)
         forcing = start_forcing(self.field.forcing, self.key, shape, dtype)
         moment = self._moment(first, row, tuple(zip(forcing, forcing, strict=True)), dtype)
+        moment = self._hearing(moment, delayed)
         observers = {}
         for name, observer in self.outputs.observers.items():
             like = self._signal(observer.signal, 0.0, state, moment)
             observers[name] = (observer.init(like), jnp.zeros_like(like))
+        statistics = {
+            name: statistic.init(statistic.of.sample(observers[name][0], 0))
+            for name, statistic in self.outputs.statistics.items()
+        }
         draws = tuple(jnp.zeros(noise.draw_shape(shape), dtype) for noise in self._drawing)
         zero, dt = jnp.zeros((), dtype), jnp.asarray(self.dt, dtype)
         terms = self._terms(state, draws[len(forcing) :], dt)
@@ -96,9 +115,11 @@ class Grid(eqx.Module):
             solver_state=self.solver.init(terms, zero, dt, state, moment),
             forcing=forcing,
             result=None if isinstance(self.solver, LEAN) else diffrax.RESULTS.successful,
+            delayed=delayed,
         )
         bad = jnp.zeros(len(jax.tree.leaves(state)), bool)
-        return BlockCarry(steps, observers, jnp.asarray(NEVER, jnp.int32), bad)
+        never = jnp.asarray(NEVER, jnp.int32)
+        return BlockCarry(steps, observers, statistics, never, bad, history)
 
     def run(self, carry: BlockCarry, base: Array, rows: Any) -> tuple[BlockCarry, dict[str, Any]]:
         """All blocks of the plan.
@@ -145,19 +166,27 @@ class Grid(eqx.Module):
         whole = self.outputs.whole and unit < self.plan.block
 
         def step(steps: Carry, xs: Any) -> tuple[Carry, Any]:
-            n, row, draws = xs
-            new = self._step(steps, n, row, draws)
+            n, row, draws, *after = xs
+            new = self._step(steps, n, row, draws, *after)
             if self.plan.masked:
                 new = _where((n >= limits[0]) & (n < limits[1]), new, steps)
             return new, self._trace(new, traced, whole)
 
-        steps, trace = jax.lax.scan(step, carry.steps, (ns, rows, draws))
+        history = carry.history
+        if self.delays is None:
+            steps, trace = jax.lax.scan(step, carry.steps, (ns, rows, draws))
+        else:
+            steps, history, trace = self._chunks(step, carry, (ns, rows, draws))
         observers, emitted = {}, {}
         for name in self.outputs.observers:
             values = self._values(self.outputs.observers[name].signal, ns + 1, trace, rows)
             observers[name], emitted[name] = self._observe(
                 name, carry.observers[name], values, n, limits
             )
+        statistics = {
+            name: self._gather(name, carry.statistics[name], emitted.pop(name), n, limits)
+            for name in self.outputs.statistics
+        }
         if "" in self.periods:
             if unit == self.plan.block:
                 last = self._trace(steps, kept, self.outputs.whole)
@@ -170,16 +199,54 @@ class Grid(eqx.Module):
             for name, signal in self.outputs.signals.items():
                 emitted[name] = self._values(signal, ns + 1, trace, rows)
         bad_step, bad = _check(steps.state, n + self.plan.block, carry.bad_step, carry.bad)
-        return BlockCarry(steps, observers, bad_step, bad), emitted
+        return BlockCarry(steps, observers, statistics, bad_step, bad, history), emitted
 
-    def _step(self, carry: Carry, n: Array, row: Any, draws: tuple[Array, ...]) -> Carry:
-        """One step of the solver, from step `n`."""
+    def _chunks(self, step: Any, carry: BlockCarry, xs: Any) -> tuple[Carry, Stored, Any]:
+        """The steps of one block in chunks, at whose start is read what arrives in them."""
+        delays = self.delays
+        assert delays is not None and carry.history is not None
+
+        def advance(steps: Carry, windows: Any, xs: Any, level: int) -> Any:
+            if level == len(delays.plan.chunks):
+
+                def one(steps: Carry, xs: Any) -> Any:
+                    new, trace = step(steps, xs)
+                    return new, (trace, delays.pack(self.field.model.messages(new.state)))
+
+                steps, out = jax.lax.scan(one, steps, xs)
+                return steps, windows, out
+
+            length = delays.plan.chunks[level]
+
+            def chunk(carry: Any, xs: Any) -> Any:
+                steps, (window, *inner) = carry
+                *given, arriving = xs
+                arriving = add(arriving, delays.tables.read(level, window, length))
+                steps, inner, out = advance(steps, inner, (*given, arriving), level + 1)
+                return (steps, (append(window, out[1]), *inner)), out
+
+            xs = jax.tree.map(lambda x: x.reshape(-1, length, *x.shape[1:]), xs)
+            (steps, windows), out = jax.lax.scan(chunk, (steps, tuple(windows)), xs)
+            return steps, windows, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
+
+        nothing = (None,) * len(carry.history)
+        windows = delays.windows(carry.history)
+        steps, (history, *_), out = advance(carry.steps, windows, (*xs, nothing), 0)
+        return steps, history, out[0]
+
+    def _step(
+        self, carry: Carry, n: Array, row: Any, draws: tuple[Array, ...], after: Any = None
+    ) -> Carry:
+        """One step of the solver, from step `n`, at whose end `after` arrives with delay."""
         _, dtype = _common(carry.state)
         forcing = tuple(
             noise.advance(value, draw, self.dt).astype(dtype)
             for noise, value, draw in zip(self.field.forcing, carry.forcing, draws, strict=False)
         )
         moment = self._moment(n, row, tuple(zip(carry.forcing, forcing, strict=True)), dtype)
+        moment = self._hearing(moment, carry.delayed, after)
+        if getattr(self.field.model, "hold", False):
+            moment = self._holding(moment, carry.state)
         zero, dt = jnp.zeros((), dtype), jnp.asarray(self.dt, dtype)
         # Inputs may jump from step to step, so that a solver must not reuse its last evaluation.
         jumped = True
@@ -195,6 +262,7 @@ class Grid(eqx.Module):
             solver_state=solver_state,
             forcing=forcing,
             result=None if carry.result is None else result,
+            delayed=None if after is None else _shift(carry.delayed, after),
         )
 
     def _trace(self, carry: Carry, signals: list[Any], whole: bool) -> Carry:
@@ -208,7 +276,7 @@ class Grid(eqx.Module):
         state = object.__new__(type(carry.state))
         for name in vars(carry.state):
             object.__setattr__(state, name, kept.get(name))
-        return Carry(state, None, carry.forcing if whole else (), None)
+        return Carry(state, None, *((carry.forcing, None, carry.delayed) if whole else ((), None)))
 
     def _values(self, signal: Any, ns: Array, trace: Carry, rows: Any) -> Array:
         """The values of a signal at the ends of steps."""
@@ -219,7 +287,7 @@ class Grid(eqx.Module):
         def value(n: Array, carry: Carry, row: Any) -> Array:
             leaf = next(x for x in jax.tree.leaves(carry.state))
             forcing = tuple(zip(carry.forcing, carry.forcing, strict=True))
-            moment = self._moment(n, row, forcing, leaf.dtype)
+            moment = self._hearing(self._moment(n, row, forcing, leaf.dtype), carry.delayed)
             return self._signal(signal, jnp.zeros((), leaf.dtype), carry.state, moment)
 
         return jax.vmap(value)(ns, trace, rows)
@@ -234,24 +302,38 @@ class Grid(eqx.Module):
             ns = n + jnp.arange(plan.block, dtype=jnp.int32)
             live = (ns >= limits[0]) & (ns < limits[1])
             values = jnp.where(live.reshape(-1, *[1] * (values.ndim - 1)), values, 0)
-        sums = jnp.sum(values.reshape(-1, unit, *values.shape[1:]), axis=1)
-        ends = n + unit * jnp.arange(1, len(sums) + 1, dtype=jnp.int32)
+        pieces = values.reshape(-1, unit, *values.shape[1:])
+        ends = n + unit * jnp.arange(1, len(pieces) + 1, dtype=jnp.int32)
+        due: Any = None if unit == own_step else ends % own_step == 0
+        if plan.masked:
+            within = (ends > limits[0]) & (ends <= limits[1])
+            due = within if due is None else due & within
+        own, total = carry
+        first = jnp.clip((limits[0] - n) // unit, 0, len(pieces) - 1) if plan.masked else 0
+        sums, total = _sums(pieces, total, due, first, unit == own_step)
 
-        def step(carry: tuple[Any, Array], xs: tuple[Array, Array]) -> tuple[Any, Any]:
-            own, total = carry
-            added, end = xs
-            total = total + added
-            new = observer.advance(own, total / own_step, own_step * self.dt), total * 0
-            due: Any = True if unit == own_step else end % own_step == 0
-            if plan.masked:
-                due = due & (end > limits[0]) & (end <= limits[1])
-            new = _where(due, new, (own, total))
-            return new, new[0]
+        def step(own: Any, xs: tuple[Array, Any]) -> tuple[Any, Any]:
+            added, due = xs
+            new = observer.advance(own, added / own_step, own_step * self.dt)
+            new = new if due is None else _where(due, new, own)
+            return new, new
 
-        carry, states = jax.lax.scan(step, carry, (sums, ends))
-        every = plan.unit(self.periods[name]) // unit
+        own, states = jax.lax.scan(step, own, (sums, due))
+        period = self.periods[name]
+        every = plan.unit(period) // unit
         states = jax.tree.map(lambda x: x[every - 1 :: every], states)
-        return carry, jax.vmap(observer.sample)(states)
+        return (own, total), jax.vmap(observer.sample)(states, ends[every - 1 :: every] // period)
+
+    def _gather(self, name: str, state: Any, rows: Array, n: Array, limits: Any) -> Any:
+        """A statistic after the samples of a block."""
+        period, statistic = self.periods[name], self.outputs.statistics[name]
+        unit = self.plan.unit(period)
+        ends = n + unit * jnp.arange(1, len(rows) + 1, dtype=jnp.int32)
+        within = (ends > limits[0] + self.dropped) & (ends <= limits[1])
+        valid = within & (ends % period == 0)
+        whole = unit == period
+        piece = math.gcd(self.plan.block, statistic.rhythm * period) // period if whole else 1
+        return statistic.update(state, rows, valid, ends // period, piece)
 
     @property
     def _node(self) -> Any:
@@ -278,6 +360,22 @@ class Grid(eqx.Module):
         dt = jnp.asarray(self.dt, dtype)
         clock = whole_and_rest(n, self.dt, dtype)
         return Moment(clock=clock, row=row, forcing=forcing, length=dt)
+
+    def _hearing(self, moment: Moment, delayed: Any, after: Any = None) -> Moment:
+        """A moment with what arrives in its step; at its start alone if `after` is not given."""
+        if self.delays is None:
+            return moment
+        if after is None:
+            after = jax.tree.map(lambda x: x[-1], delayed)
+        delays = self.delays
+        heard = Incoming(delays.tables, delays.layouts, delayed, after, moment.length)
+        return dataclasses.replace(moment, delayed=heard)
+
+    def _holding(self, moment: Moment, state: Any) -> Moment:
+        """A moment that hears all through the step what there is at its start."""
+        now = () if moment.delayed is None else (moment.delayed(jnp.zeros_like(moment.length)),)
+        heard = Held(self.field.model.hear(state, *now))
+        return dataclasses.replace(moment, delayed=Fixed(heard))
 
     def _terms(self, state: Any, draws: tuple[Array, ...], dt: Array) -> Any:
         drift = diffrax.ODETerm(self.field)
@@ -308,6 +406,42 @@ LEVY_AREAS = (
 """What a solver may ask of a Brownian motion: its increment, and its first two areas."""
 
 
+def _sums(pieces: Array, total: Array, due: Any, first: Any, whole: bool) -> tuple[Array, Array]:
+    """The sums of a signal over the steps of an observer, added up in the order of time, so that a
+    run in parts has the same last digit as the whole.
+
+    **Arguments:**
+
+    - `pieces`: values, `(pieces, steps, ...)`.
+    - `total`: what was added up before.
+    - `due`: which pieces end a step of the observer; `None` if all do.
+    - `first`: the piece to which `total` belongs, if each piece is a whole step (`whole`).
+
+    **Returns:**
+
+    The sum up to the end of each piece, and what of it belongs to a later step.
+    """
+
+    def add(total: Array, values: Array) -> Array:
+        return jax.lax.scan(lambda t, x: (t + x, None), total, values, unroll=16)[0]
+
+    if whole:
+        start = jnp.zeros_like(pieces[:, 0]).at[first].set(total)
+        sums = add(start, jnp.moveaxis(pieces, 1, 0))
+        if due is None:
+            return sums, jnp.zeros_like(total)
+        finished = due.reshape(-1, *[1] * (sums.ndim - 1))
+        return sums, jnp.sum(jnp.where(finished, 0, sums), axis=0)
+
+    def piece(total: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
+        values, due = xs
+        total = add(total, values)
+        return jnp.where(due, 0, total), total
+
+    total, sums = jax.lax.scan(piece, total, (pieces, due))
+    return sums, total
+
+
 def _check(state: Any, end: Array, bad_step: Array, bad: Array) -> tuple[Array, Array]:
     """Notes the first time that a variable is found to be non-finite."""
     now = jnp.stack([~jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)])
@@ -319,6 +453,11 @@ def _common(state: Any) -> tuple[tuple[int, ...], Any]:
     """Shape and dtype of the leaves of a state, which are all the same."""
     leaf = jax.tree.leaves(state)[0]
     return leaf.shape, leaf.dtype
+
+
+def _shift(recent: tuple[Array | None, ...], after: tuple[Array | None, ...]) -> Any:
+    """The latest grid points, one later."""
+    return jax.tree.map(lambda old, new: jnp.concatenate([old[1:], new[None]]), recent, after)
 
 
 def _where(condition: Any, new: Any, old: Any) -> Any:

@@ -8,7 +8,7 @@ import equinox as eqx
 from .._custom_types import Signal
 from .._declare import declarations
 from ..models._base import AbstractDynamics, AbstractModel, evaluate, observables, unknown_signal
-from ..observe import AbstractObserver
+from ..observe import AbstractObserver, AbstractStatistic
 
 
 class Outputs(eqx.Module):
@@ -19,11 +19,13 @@ class Outputs(eqx.Module):
     - `whole`: whether whole states are kept, as a State.
     - `signals`: values kept as they are every so often, by name.
     - `observers`: observers that ride along, by name.
+    - `statistics`: those of them whose samples are not kept, but gathered.
     """
 
     whole: bool = eqx.field(static=True)
     signals: dict[str, Signal] = eqx.field(static=True)
     observers: dict[str, AbstractObserver]
+    statistics: dict[str, AbstractStatistic]
 
 
 def parse_save(model: AbstractDynamics, save: Any) -> Outputs:
@@ -36,10 +38,10 @@ def parse_save(model: AbstractDynamics, save: Any) -> Outputs:
     """
     node = model.node
     if save is None:
-        return Outputs(True, {}, {})
+        return Outputs(True, {}, {}, {})
     if isinstance(save, str):
         save = [save]
-    if isinstance(save, AbstractObserver) or callable(save):
+    if isinstance(save, AbstractObserver | AbstractStatistic) or callable(save):
         raise TypeError(
             "`save` should give names to observers and functions, as in {'bold': "
             f"nmm.observe.BOLD(720.0)}}; got {save!r}."
@@ -48,17 +50,20 @@ def parse_save(model: AbstractDynamics, save: Any) -> Outputs:
         if not isinstance(save, Sequence) or not all(isinstance(name, str) for name in save):
             raise TypeError(f"`save` should be None, names, or a dict by name; got {save!r}.")
         save = {name: name for name in save}
-    signals, observers = {}, {}
+    signals, observers, statistics = {}, {}, {}
     for name, what in save.items():
         if not isinstance(name, str) or not name:
             raise TypeError(f"`save` should have names for keys, got {name!r}.")
+        if isinstance(what, AbstractStatistic):
+            statistics[name] = what
+            what = what.of
         if isinstance(what, AbstractObserver):
             check_signal(node, what.signal)
             observers[name] = what
         else:
             check_signal(node, what)
             signals[name] = what
-    return Outputs(False, signals, observers)
+    return Outputs(False, signals, observers, statistics)
 
 
 def check_signal(node: AbstractModel, signal: Signal) -> None:

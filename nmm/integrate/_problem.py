@@ -35,6 +35,7 @@ class Problem(eqx.Module):
     - `state`: the start.
     - `previous`: the end of the run that is continued, or `None`.
     - `rows`: an input given as an array by step, or `None`.
+    - `history`: what was before the start, or `None`; see `nmm.simulate`.
     - `dt`, `t1`, `save_every`, `transient`: in ms; see `nmm.simulate`.
     """
 
@@ -46,6 +47,7 @@ class Problem(eqx.Module):
     state: Any
     previous: Ending | None
     rows: Array | None
+    history: Any
     t1: float = eqx.field(static=True)
     dt: float | None = eqx.field(static=True)
     save_every: float | None = eqx.field(static=True)

@@ -44,6 +44,7 @@ def simulate(
     save_every: RealScalarLike | None = None,
     transient: RealScalarLike = 0.0,
     y0: Any = None,
+    history: Any = None,
     solver: diffrax.AbstractSolver | None = None,
     bounded: bool = True,
     stepsize_controller: diffrax.AbstractStepSizeController | None = None,
@@ -78,7 +79,12 @@ def simulate(
         their own.
     - `transient`: ms at the start whose samples are dropped.
     - `y0`: a State to start from; or a `Solution`, whose run goes on exactly as it would have:
-        noise, observers and step count included (and `key`, unless another is given).
+        noise, observers, delay history and step count included (and `key`, unless another is
+        given).
+    - `history`: of a network with delays, what was before the start, where `y0` counts: `None` if
+        `y0` held; a State, or values of the source, constant or with one row a step, oldest first,
+        the last of them at the start; or a function of time, `t -> State` or values of the source,
+        for t < 0.
     - `solver`: by default `nmm.Heun()`; where steps adapt, `diffrax.Tsit5()` without and
         `diffrax.Heun()` with noise. Any Diffrax solver will do.
     - `bounded`: whether variables are kept within their declared bounds.
@@ -139,6 +145,7 @@ def simulate(
         state=state,
         previous=previous,
         rows=rows,
+        history=history,
         t1=t1,
         dt=dt,
         save_every=save_every,

@@ -20,6 +20,10 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The run became non-finite. Try a smaller `dt`, or parameters nearer to their plausible "
         "range."
     )
+    delay_outside = (
+        "`delays` should be within the range known or declared when the network was built "
+        "(`speed_range`, `delay_range`), and weights 0 where they were 0 then."
+    )
 
 
 class DivergenceError(ArithmeticError):

@@ -1,0 +1,152 @@
+"""The plan of a delayed run: which edges are read together, and for how many steps at once."""
+
+import dataclasses
+import functools
+import itertools
+
+import numpy as np
+
+from ._reading import Reading, points, whole_steps
+from ._spans import Spans
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """Edges of one coupling that are read at once, as many for each target.
+
+    **Attributes:**
+
+    - `edges`: `(regions, edges of a region)`, their places among the edges of the spans; the number
+        of edges where a region has fewer.
+    - `sources`: the region from which each comes.
+    - `window`: grid points that are kept to be read.
+    """
+
+    edges: np.ndarray
+    sources: np.ndarray
+    window: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DelayPlan:
+    """Within a chunk of steps no longer than the shortest delay of a group of edges, all that
+    arrives along them is known when the chunk begins.
+
+    **Attributes:**
+
+    - `chunks`: steps in a chunk, longest first; each a multiple of the next.
+    - `groups`: for each chunk length, and each coupling, the edges that are read for it, or `None`.
+    - `spans`: of each coupling; `None` if it is instantaneous.
+    - `reading`: how values between grid points are read.
+    - `dt`: the step, ms.
+    """
+
+    chunks: tuple[int, ...]
+    groups: tuple[tuple[Group | None, ...], ...]
+    spans: tuple[Spans | None, ...]
+    reading: Reading
+    dt: float
+
+    @property
+    def points(self) -> int:
+        """Grid points from which a value is read."""
+        return points(self.reading)
+
+    @property
+    def recent(self) -> int:
+        """Grid points before a step whose sums its stages need."""
+        return max(self.points - 1, 1)
+
+    def history(self, coupling: int) -> int:
+        """Grid points that a run needs of the time before it."""
+        windows = [groups[coupling] for groups in self.groups]
+        return self.recent + max((group.window for group in windows if group), default=0)
+
+    def stored(self, coupling: int) -> bool:
+        """Whether the features of a coupling are kept to be read."""
+        return any(groups[coupling] is not None for groups in self.groups)
+
+    def lags(self, coupling: int) -> tuple[np.ndarray, np.ndarray]:
+        """The smallest and the largest lag, in steps, of the latest point that an edge reads."""
+        return _lags(self.spans[coupling], self.dt, self.reading)
+
+
+def _lags(spans: Spans, dt: float, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+    return tuple(whole_steps(x / dt, reading) for x in (spans.shortest, spans.longest))
+
+
+@functools.lru_cache(maxsize=256)
+def plan_delays(
+    spans: tuple[Spans | None, ...], dt: float, reading: Reading, steps: int
+) -> DelayPlan:
+    """Plans a run of `steps` steps of `dt` ms."""
+    lags, delayed = [], []
+    for one in spans:
+        first, last = _lags(one, dt, reading) if one else (np.zeros(0, int), np.zeros(0, int))
+        lags.append((first, last))
+        # What is rounded to no delay at all, or has none, is heard at once.
+        read = last > 0 if reading == "nearest" or one is None else one.delayed
+        delayed.append(np.flatnonzero(read))
+    # A lag of 0 is heard at once too, and what remains of such an edge has a lag of 1.
+    firsts = [np.maximum(first[edges], 1) for (first, _), edges in zip(lags, delayed, strict=True)]
+    counts = _counts([(s, f, e) for s, f, e in zip(spans, firsts, delayed, strict=True) if s])
+    chunks = _choose(counts, steps, points(reading))
+    groups = []
+    for longest, length in zip((None, *chunks), chunks, strict=False):
+        level = []
+        for one, first, edges, (_, last) in zip(spans, firsts, delayed, lags, strict=True):
+            chosen = edges[(first >= length) & (True if longest is None else first < longest)]
+            level.append(_group(one, chosen, last, points(reading)) if len(chosen) else None)
+        groups.append(tuple(level))
+    return DelayPlan(chunks, tuple(groups), spans, reading, dt)
+
+
+def _group(spans: Spans, chosen: np.ndarray, last: np.ndarray, points: int) -> Group:
+    targets = spans.targets[chosen]
+    degree = np.bincount(targets, minlength=spans.regions)
+    place = np.arange(len(chosen)) - np.repeat(np.cumsum(degree) - degree, degree)
+    edges = np.full((spans.regions, degree.max()), len(spans.targets), np.int32)
+    edges[targets, place] = chosen
+    sources = np.append(spans.sources, 0)[edges].astype(np.int32)
+    return Group(edges, sources, int(np.maximum(last[chosen], 1).max()) + points - 1)
+
+
+def _counts(couplings: list[tuple[Spans, np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    """For each coupling and each lag, the number of edges of each region at that lag or later."""
+    longest = max((int(first.max()) for _, first, _ in couplings if len(first)), default=1)
+    counts = []
+    for spans, first, edges in couplings:
+        histogram = np.zeros((spans.regions, longest + 2), np.int64)
+        np.add.at(histogram, (spans.targets[edges], first), 1)
+        counts.append(np.cumsum(histogram[:, ::-1], axis=1)[:, ::-1])
+    return counts
+
+
+def _choose(counts: list[np.ndarray], steps: int, points: int) -> tuple[int, ...]:
+    """The lengths of chunks, one or two, that cost least."""
+    longest = counts[0].shape[1] - 2 if counts else 1
+    present = np.flatnonzero(sum(-np.diff(c.sum(axis=0)) for c in counts)) if counts else []
+    shortest = int(present[0]) if len(present) else 1
+    limit = max(min(longest, steps, LONGEST_CHUNK), 1)
+
+    def cost(chunks: tuple[int, ...]) -> float:
+        """Nanoseconds a step, roughly."""
+        total = 0.0
+        for upper, length in zip((longest + 1, *chunks), chunks, strict=False):
+            edges = sum(len(c) * int((c[:, length] - c[:, upper]).max()) for c in counts)
+            slices = SLICE + POINT * (length + points - 1)
+            total += (CHUNK + edges * slices) / length
+        padded = -(-steps // chunks[0]) * chunks[0]
+        return total * padded / steps + (MASK if padded > steps else 0.0)
+
+    shorts = range(1, min(shortest, limit) + 1)
+    pairs = ((b * m, b) for b in shorts for m in range(2, limit // b + 1))
+    return min(itertools.chain(((b,) for b in shorts), pairs), key=cost)
+
+
+LONGEST_CHUNK = 256
+"""Steps; beyond it nothing is gained."""
+
+CHUNK, SLICE, POINT, MASK = 2000.0, 4.0, 0.4, 300.0
+"""Measured on one core, in nanoseconds: what a chunk costs, what each edge does in a chunk and
+for each grid point, and what it costs a step to look whether it lies within the run."""

@@ -1,0 +1,203 @@
+"""Between which ends the delay of each edge may lie: all that must be known before compilation."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from .._connectome import Connectome
+from .._declare import is_concrete
+
+
+class Spans:
+    """The edges of one coupling, and the ends between which their delays lie.
+
+    It holds known numbers alone, and is hashed by their values, so that networks that differ in
+    nothing else share their compilation.
+
+    **Attributes:**
+
+    - `targets`, `sources`: the regions of each edge, ordered by target.
+    - `shortest`, `longest`: of the delay of each edge, ms.
+    - `regions`: their number.
+    """
+
+    def __init__(self, edges: np.ndarray, shortest: np.ndarray, longest: np.ndarray):
+        self.regions = len(edges)
+        self.targets, self.sources = (x.astype(np.int32) for x in np.nonzero(edges))
+        self.shortest = np.broadcast_to(shortest, edges.shape)[edges].astype(np.float64)
+        self.longest = np.broadcast_to(longest, edges.shape)[edges].astype(np.float64)
+        digest = hashlib.sha256(np.packbits(edges).tobytes())
+        for ends in (self.shortest, self.longest):
+            digest.update(ends.tobytes())
+        self._digest = (self.regions, digest.digest())
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Spans) and self._digest == other._digest
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    def __repr__(self) -> str:
+        if not self.delayed.any():
+            return "Spans(no delays)"
+        ends = self.shortest[self.delayed].min(), self.longest.max()
+        return f"Spans({self.delayed.sum()} delayed edges, {ends[0]:.3g} to {ends[1]:.3g} ms)"
+
+    @property
+    def delayed(self) -> np.ndarray:
+        """Which edges may have a delay."""
+        return self.longest > 0
+
+    @property
+    def edges_at_once(self) -> np.ndarray:
+        """The pairs of regions that are edges without delay, `(target, source)`."""
+        edges = np.zeros((self.regions, self.regions), bool)
+        edges[self.targets[~self.delayed], self.sources[~self.delayed]] = True
+        return edges
+
+    @property
+    def edges(self) -> np.ndarray:
+        """The pairs of regions that are edges, `(target, source)`."""
+        edges = np.zeros((self.regions, self.regions), bool)
+        edges[self.targets, self.sources] = True
+        return edges
+
+
+def find_spans(
+    connectome: Connectome,
+    speed: Any,
+    delays: Any,
+    speed_range: tuple[Any, Any] | None,
+    delay_range: tuple[Any, Any] | None,
+) -> Spans | None:
+    """Reads off between which ends the delays of a coupling may lie; `None` if it has none.
+
+    All of it in NumPy, since inside of `jax.jit` no sum of JAX is known.
+
+    **Raises:**
+
+    - `ValueError` if that cannot be known, if something is no delay or speed, or if delays leave
+        the declared range.
+    """
+    if speed is not None and delays is not None:
+        raise ValueError("One of `speed` and `delays` should be given, got both.")
+    if speed is None and delays is None:
+        return None
+    weights, lengths = connectome.weights, connectome.tract_lengths
+    edges = np.asarray(weights) != 0 if is_concrete(weights) else np.ones(weights.shape, bool)
+    known = None
+    if delays is not None:
+        check_delays(delays, connectome.n_regions)
+        known = np.asarray(delays, np.float64) if is_concrete(delays) else None
+    elif lengths is None:
+        raise ValueError("`speed` should go with `tract_lengths`, which the connectome lacks.")
+    else:
+        check_speed(speed)
+        if is_concrete(lengths) and is_concrete(speed):
+            known = np.asarray(lengths, np.float64) / np.asarray(speed, np.float64)
+    if delay_range is not None:
+        ends = delay_range
+    elif speed_range is not None and lengths is not None and is_concrete(lengths):
+        tracts = np.asarray(lengths, np.float64)
+        ends = tracts / speed_range[1], tracts / speed_range[0]
+    elif known is not None:
+        ends = known, known
+    else:
+        raise ValueError(
+            "`speed_range` or `delay_range` should be given where a network is built from a speed, "
+            "delays or tract lengths that are known only when compiled code runs."
+        )
+    spans = Spans(edges, *(np.asarray(end, np.float64) for end in ends))
+    if known is not None:
+        refuse_outside(spans, known)
+    return spans if spans.delayed.any() else None
+
+
+def check_speed(speed: Any) -> None:
+    """Refuses a known speed that is not positive."""
+    if is_concrete(speed):
+        known = np.asarray(speed)
+        if not (np.all(np.isfinite(known)) and np.all(known > 0)):
+            raise ValueError(f"`speed` should be above 0 mm/ms and finite; got {speed}.")
+
+
+def check_range(name: str, ends: tuple[Any, Any]) -> None:
+    """Refuses what is no range of positive speeds, or of delays.
+
+    **Raises:**
+
+    - `ValueError` or `TypeError`, with the name of the argument.
+    """
+    if not isinstance(ends, tuple) or len(ends) != 2 or not all(map(is_concrete, ends)):
+        raise TypeError(f"`{name}` should be a pair of known numbers, (low, high); got {ends!r}.")
+    low, high = (np.asarray(end, np.float64) for end in ends)
+    lowest = low > 0 if name == "speed_range" else low >= 0
+    if not (np.all(lowest) and np.all(low <= high) and np.all(np.isfinite(high))):
+        least = "above 0" if name == "speed_range" else "not negative"
+        raise ValueError(f"`{name}` should be (low, high), finite and {least}; got {ends}.")
+
+
+def check_delays(delays: Any, regions: int) -> None:
+    """Refuses what is no matrix of delays; whether they are negative, as far as that is known."""
+    shape = np.shape(delays)
+    if shape not in ((), (regions, regions)):
+        raise ValueError(
+            f"`delays` should have the shape ({regions}, {regions}), as the weights; got {shape}."
+        )
+    if is_concrete(delays):
+        known = np.asarray(delays)
+        bad = np.argwhere(~(np.isfinite(known) & (known >= 0)))
+        if len(bad):
+            where = tuple(bad[0].tolist())
+            raise ValueError(
+                f"`delays` should be finite and not negative, in ms; got {len(bad)} that are not, "
+                f"the first, {known[where]}, at {where}."
+            )
+
+
+def at_edges(spans: Spans, matrix: Any) -> Any:
+    """The values of a matrix at the edges."""
+    return matrix[spans.targets, spans.sources]
+
+
+def outside(spans: Spans, delays: Any, xp: Any = np) -> Any:
+    """Which edges have a delay that is not in their span. NaN is in none."""
+    slack = 1e-5
+    values = at_edges(spans, delays)
+    low, high = (xp.asarray(end, values.dtype) for end in (spans.shortest, spans.longest))
+    return ~((values >= low * (1 - slack)) & (values <= high * (1 + slack)))
+
+
+def refuse_outside(spans: Spans, delays: Any) -> None:
+    """Refuses known delays that are not in their spans.
+
+    **Raises:**
+
+    - `ValueError`, with the first of them.
+    """
+    known = np.broadcast_to(np.asarray(delays, np.float64), (spans.regions, spans.regions))
+    bad = np.flatnonzero(outside(spans, known))
+    if len(bad):
+        i, j = int(spans.targets[bad[0]]), int(spans.sources[bad[0]])
+        ends = spans.shortest[bad[0]], spans.longest[bad[0]]
+        raise ValueError(
+            "`delays` should be within the range known or declared when the network was built "
+            f"(`speed_range`, `delay_range`); {len(bad)} are not, the first that from region {j} "
+            f"to region {i}: {known[i, j]:.6g} ms, not in [{ends[0]:.6g}, {ends[1]:.6g}] ms."
+        )
+
+
+def refuse_new_edges(spans: Spans, weights: Any) -> None:
+    """Refuses known weights that are not 0 where there was no edge when the network was built.
+
+    **Raises:**
+
+    - `ValueError`, with the first of them.
+    """
+    bad = np.argwhere(np.where(spans.edges, 0, np.asarray(weights)) != 0)
+    if len(bad):
+        raise ValueError(
+            "`weights` should stay 0 where they were 0 when the network was built, since no delay "
+            f"was planned there; {len(bad)} are not, the first at {tuple(bad[0].tolist())}."
+        )

@@ -1,0 +1,145 @@
+"""What a delayed run looks up: for each edge its weight, and where in the history it reads."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from ._plan import DelayPlan, Group
+from ._reading import fractions
+from ._spans import at_edges
+
+
+class Arrivals(eqx.Module):
+    """What a network hears beside the present: one entry for each coupling.
+
+    **Attributes:**
+
+    - `sums`: the weighted sums over delayed edges of each feature, or `None`.
+    - `weights`: of the edges that are heard at once, or `None` if there are none.
+    - `row_sums`: of all weights.
+    """
+
+    sums: tuple[Any, ...]
+    weights: tuple[Array | None, ...]
+    row_sums: tuple[Array, ...]
+
+
+class Held(eqx.Module):
+    """What a network hears, held over a step: by input slot."""
+
+    heard: dict[str, Array]
+
+
+class Table(eqx.Module):
+    """A group of edges, looked up.
+
+    **Attributes:**
+
+    - `weights`: of each edge, for each of the grid points that are read, latest first.
+    - `lags`: of the latest of them, in steps.
+    """
+
+    weights: Float[Array, "regions points edges"]
+    lags: Int[Array, "regions edges"]
+
+
+class Tables(eqx.Module):
+    """All groups of a plan, looked up once a run, from weights and delays.
+
+    Features are stored as `(regions, time, channels)`: the leaves of what `message` returns one
+    after the other, each with the axes in front of its regions flattened behind them. A slice in
+    time is contiguous then.
+    """
+
+    groups: tuple[tuple[Table | None, ...], ...]
+    now: tuple[Array | None, ...]
+    row_sums: tuple[Array, ...]
+    plan: DelayPlan = eqx.field(static=True)
+
+    def __init__(
+        self, plan: DelayPlan, weights: list[Array], delays: list[Array | None], dtype: Any
+    ):
+        by_edge = [
+            (None, None, None) if d is None else _split(plan, i, w, d, dtype)
+            for i, (w, d) in enumerate(zip(weights, delays, strict=True))
+        ]
+        self.plan = plan
+        self.groups = tuple(
+            tuple(
+                None if group is None else _look_up(group, weights, lags)
+                for group, (weights, lags, _) in zip(groups, by_edge, strict=True)
+            )
+            for groups in plan.groups
+        )
+        self.now = tuple(
+            w.astype(dtype) if d is None else now
+            for w, d, (_, _, now) in zip(weights, delays, by_edge, strict=True)
+        )
+        self.row_sums = tuple(jnp.sum(w, axis=-1).astype(dtype) for w in weights)
+
+    def read(self, level: int, histories: Any, length: int) -> tuple[Array | None, ...]:
+        """What arrives along the groups of a level in the next `length` steps.
+
+        **Arguments:**
+
+        - `histories`: for each coupling its features until now, `(regions, time, channels)`.
+
+        **Returns:**
+
+        For each coupling the sums at the ends of these steps, `(steps, regions, channels)`.
+        """
+        return tuple(
+            None if table is None else _read(table, group.sources, history, length)
+            for table, group, history in zip(
+                self.groups[level], self.plan.groups[level], histories, strict=True
+            )
+        )
+
+
+def _split(
+    plan: DelayPlan, coupling: int, weights: Array, delays: Array, dtype: Any
+) -> tuple[Array, Array, Array | None]:
+    """For each edge its weights and its lag, and the weights of what is heard at once."""
+    spans = plan.spans[coupling]
+    assert spans is not None
+    first, last = plan.lags(coupling)
+    weight = at_edges(spans, weights).astype(dtype)
+    delay = (at_edges(spans, delays) / plan.dt).astype(dtype)
+    rounded = jnp.rint(delay) if plan.reading == "nearest" else jnp.floor(delay)
+    lag = jnp.clip(lax.stop_gradient(rounded).astype(jnp.int32), first, last)
+    parts = [weight * f for f in fractions(delay - lag, plan.reading)]
+    now = None
+    if (first == 0).any():
+        # The latest point of a delay below `dt` is the present.
+        present = lag == 0
+        matrix = jnp.zeros((spans.regions, spans.regions), dtype)
+        now = matrix.at[spans.targets, spans.sources].set(jnp.where(present, parts[0], 0))
+        shifted = [*parts[1:], jnp.zeros_like(weight)]
+        parts = [jnp.where(present, s, p) for s, p in zip(shifted, parts, strict=True)]
+    return jnp.stack(parts), jnp.maximum(lag, 1), now
+
+
+def _look_up(group: Group, weights: Array, lags: Array) -> Table:
+    weights = jnp.pad(weights, [(0, 0), (0, 1)])[:, group.edges]
+    return Table(jnp.moveaxis(weights, 0, 1), jnp.pad(lags, (0, 1), constant_values=1)[group.edges])
+
+
+def _read(table: Table, sources: Any, history: Array, length: int) -> Array:
+    """One gather of the points that any step needs, one product; then the points are shifted."""
+    points = table.weights.shape[1]
+    regions, window, channels = history.shape
+    starts = window - table.lags - (points - 1)
+    where = jnp.stack([jnp.broadcast_to(sources, starts.shape), starts], axis=-1)
+    numbers = lax.GatherDimensionNumbers(
+        offset_dims=(2, 3), collapsed_slice_dims=(0,), start_index_map=(0, 1)
+    )
+    known = length + points - 1
+    slices = lax.gather(history, where, numbers, (1, known, channels), mode="promise_in_bounds")
+    products = table.weights @ slices.reshape(*starts.shape, known * channels)
+    products = products.reshape(regions, points, known, channels)
+    sums = sum(products[:, p, points - 1 - p : known - p] for p in range(points))
+    return jnp.swapaxes(jnp.asarray(sums), 0, 1)

@@ -1,0 +1,271 @@
+"""What arrives with delay: how features are stored, what a step hears of them, where they start."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._declare import as_float, is_array_like
+from .._delays import Arrivals, DelayPlan, Tables, fractions, outside
+
+Stored = tuple[Float[Array, "regions _ _"] | None, ...]
+"""Features of each coupling; `None` of those without delays."""
+
+
+class Layout(eqx.Module):
+    """How the features of a coupling are stored as one array, `(regions, channels)`.
+
+    The leaves of what `message` returns come one after the other, and within each the axes in front
+    of its regions.
+    """
+
+    structure: Any = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+
+    def pack(self, features: Any) -> Float[Array, "regions channels"]:
+        leaves = [jnp.broadcast_to(x, self.shape) for x in jax.tree.leaves(features)]
+        return jnp.moveaxis(jnp.stack(leaves), -1, 0).reshape(self.shape[-1], -1)
+
+    def unpack(self, stored: Float[Array, "regions channels"]) -> Any:
+        leaves = jnp.moveaxis(stored, 0, -1).reshape(-1, *self.shape)
+        return jax.tree.unflatten(self.structure, list(leaves))
+
+
+class Incoming(eqx.Module):
+    """What is heard during a step, beside the present: a function of the time since its start.
+
+    **Attributes:**
+
+    - `recent`: for each coupling the sums at the last grid points, latest last.
+    - `after`: the sums at the end of the step.
+    - `length`: of the step, ms.
+    """
+
+    tables: Tables
+    layouts: tuple[Layout, ...]
+    recent: tuple[Array | None, ...]
+    after: tuple[Array | None, ...]
+    length: Array
+
+    def __call__(self, local: Any) -> Arrivals:
+        # Between grid points the sums are read as the features were.
+        reading = "linear" if self.tables.plan.reading == "nearest" else self.tables.plan.reading
+        after, *before = fractions(1 - local / self.length, reading)
+        sums = []
+        for layout, recent, end in zip(self.layouts, self.recent, self.after, strict=True):
+            total = None
+            if recent is not None:
+                total = after * end + sum(f * x for f, x in zip(before, recent[::-1], strict=True))
+                total = layout.unpack(total)
+            sums.append(total)
+        return Arrivals(tuple(sums), self.tables.now, self.tables.row_sums)
+
+
+class Fixed(eqx.Module):
+    """What is heard, held over a step."""
+
+    value: Any
+
+    def __call__(self, local: Any) -> Any:
+        del local
+        return self.value
+
+
+class Delays(eqx.Module):
+    """The delays of a run.
+
+    **Attributes:**
+
+    - `outside`: whether a delay has left its range, or a weight is not 0 where there is no edge.
+    """
+
+    tables: Tables
+    layouts: tuple[Layout, ...]
+    outside: Array
+
+    @property
+    def plan(self) -> DelayPlan:
+        return self.tables.plan
+
+    def pack(self, messages: tuple[Any, ...]) -> tuple[Array | None, ...]:
+        """The features of each coupling that are stored."""
+        return tuple(
+            layout.pack(message) if self.plan.stored(i) else None
+            for i, (layout, message) in enumerate(zip(self.layouts, messages, strict=True))
+        )
+
+    def recent(self, history: Stored) -> tuple[Array | None, ...]:
+        """The sums at the last grid points of the time before a run, latest last."""
+        rows = []
+        for back in range(self.plan.recent, 0, -1):
+            until = jax.tree.map(lambda x, b=back: x[:, : x.shape[1] - b], history)
+            rows.append(self.arriving(until, 1))
+        return jax.tree.map(lambda *x: jnp.concatenate(x), *rows)
+
+    def arriving(self, history: Stored, length: int) -> tuple[Array | None, ...]:
+        """All that arrives in the next steps, of groups of every length."""
+        total: tuple[Array | None, ...] = (None,) * len(history)
+        for level in range(len(self.plan.chunks)):
+            total = add(total, self.tables.read(level, history, length))
+        return total
+
+    def windows(self, history: Stored) -> tuple[Stored, ...]:
+        """The history, and of it what each group of shorter chunks reads."""
+        inner = []
+        for groups in self.plan.groups[1:]:
+            pairs = zip(groups, history, strict=True)
+            inner.append(tuple(x[:, x.shape[1] - g.window :] if g else None for g, x in pairs))
+        return (history, *inner)
+
+
+def add(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sums by coupling, of which either may have nothing."""
+    return tuple(y if x is None else x if y is None else x + y for x, y in zip(a, b, strict=True))
+
+
+def append(stored: Stored, new: tuple[Array | None, ...]) -> Stored:
+    """What is stored after further steps, `(steps, regions, channels)`; as much as before."""
+    appended = []
+    for old, rows in zip(stored, new, strict=True):
+        if old is not None and rows is not None:
+            old = jnp.concatenate([old, jnp.swapaxes(rows, 0, 1)], 1)[:, -old.shape[1] :]
+        appended.append(old)
+    return tuple(appended)
+
+
+def look_up(model: Any, plan: DelayPlan, state: Any) -> Delays:
+    """Looks up weights and delays of a network, once a run."""
+    leaf = jax.tree.leaves(state)[0]
+    layouts = tuple(
+        Layout(jax.tree.structure(message), leaf.shape)
+        for message in jax.eval_shape(model.messages, state)
+    )
+    weights, delays = model.all_weights(), model.all_delays()
+    wrong = [
+        jnp.any(outside(spans, d, jnp)) | jnp.any(jnp.where(spans.edges, 0, w) != 0)
+        for spans, w, d in zip(model.spans, weights, delays, strict=True)
+        if spans is not None
+    ]
+    bad = jnp.any(jnp.stack(wrong))
+    # Nothing can come of a delay that is clamped.
+    weights = [jnp.where(bad, jnp.nan, w) for w in weights]
+    return Delays(Tables(plan, weights, delays, leaf.dtype), layouts, bad)
+
+
+def continued(delays: Delays, previous: Any) -> Stored:
+    """The features that an earlier run has stored.
+
+    **Raises:**
+
+    - `ValueError` if it has stored other features, or too few.
+    """
+    stored = previous.history
+    wanted = [delays.plan.history(i) * delays.plan.stored(i) for i in range(len(delays.layouts))]
+    found = [0] * len(wanted)
+    if stored is not None and len(stored) == len(wanted):
+        found = [0 if x is None else x.shape[1] for x in stored]
+    if any(f < w for f, w in zip(found, wanted, strict=True)):
+        raise ValueError(
+            f"`y0` should be a run whose history reaches back {max(wanted)} steps, as far as the "
+            f"delays of this network, got one of {max(found)}; `y0=sol.y1` starts anew."
+        )
+    pairs = zip(stored, wanted, strict=True)
+    return tuple(x[:, x.shape[1] - w :] if w else None for x, w in pairs)
+
+
+class History(eqx.Module):
+    """The time before a run, as it was given.
+
+    **Attributes:**
+
+    - `function`: of time, `t -> State` or values of the source, or `None`.
+    - `values`: a State or values of the source, constant or one row a step; or `None`.
+    """
+
+    function: Callable[[Any], Any] | None
+    values: Any
+
+    def features(self, model: Any, delays: Delays, state: Any) -> Stored:
+        """The features of each coupling until the start of the run."""
+        now = delays.pack(model.messages(state))
+        plan = delays.plan
+        stored: list[Array | None] = []
+        for i, latest in enumerate(now):
+            rows = plan.history(i)
+            if latest is None:
+                stored.append(None)
+            elif self.function is None and self.values is None:
+                shape = (latest.shape[0], rows, latest.shape[1])
+                stored.append(jnp.broadcast_to(latest[:, None], shape))
+            else:
+                values = self._before(rows, plan.dt, latest.dtype)
+                each = jax.vmap(lambda v, i=i: delays.pack(model.messages(v))[i])(values)
+                before = jnp.swapaxes(each, 0, 1).astype(latest.dtype)
+                stored.append(jnp.concatenate([before, latest[:, None]], axis=1))
+        return tuple(stored)
+
+    def _before(self, rows: int, dt: float, dtype: Any) -> Any:
+        """What was at the grid points before the start, oldest first."""
+        if self.function is not None:
+            return jax.vmap(self.function)(dt * jnp.arange(1 - rows, 0, dtype=dtype))
+
+        def last(x: Array) -> Array:
+            x = x[-rows:-1]
+            pad = [(rows - 1 - len(x), 0)] + [(0, 0)] * (x.ndim - 1)
+            return jnp.pad(x, pad, mode="edge")
+
+        return jax.tree.map(last, self.values)
+
+
+def parse_history(model: Any, history: Any, shape: tuple[int, ...], plan: DelayPlan) -> History:
+    """The argument `history` of `nmm.simulate`.
+
+    **Arguments:**
+
+    - `shape`: of the leaves of a State of the run.
+
+    **Raises:**
+
+    - `TypeError` or `ValueError` for what is no history of this network, or a too short one.
+    """
+    node = model.node
+    if history is None:
+        return History(None, None)
+    if callable(history) and not isinstance(history, node.State):
+        value = jax.eval_shape(history, jnp.zeros(()))
+        _check_kind(model, value)
+        return History(history, None)
+    _check_kind(model, history)
+    longest = max(one.longest.max() for one in model.spans if one is not None)
+    needed = math.ceil(longest / plan.dt - 1e-6) + 1
+
+    def as_rows(x: Any) -> Array:
+        x = as_float(x)
+        if np.ndim(x) <= len(shape):
+            return jnp.broadcast_to(x, (needed + 1, *shape))
+        if x.shape[1:] != shape:
+            raise ValueError(f"`history` should have rows of the shape {shape}, got {x.shape[1:]}.")
+        if len(x) < needed:
+            raise ValueError(
+                f"`history` should have at least {needed} rows, oldest first, since the longest "
+                f"delay is {longest:.6g} ms and `dt` is {plan.dt} ms; got {len(x)}."
+            )
+        return x
+
+    return History(None, jax.tree.map(as_rows, history))
+
+
+def _check_kind(model: Any, values: Any) -> None:
+    if isinstance(values, model.node.State):
+        return
+    if not is_array_like(as_float(values)) and not isinstance(values, jax.ShapeDtypeStruct):
+        raise TypeError(
+            f"`history` should be a `{type(model.node).__name__}.State`, values of the source, or "
+            f"a function of time that returns one of these; got {values!r}."
+        )
+    model.messages(values) if isinstance(values, jax.Array) else None

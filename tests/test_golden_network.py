@@ -1,0 +1,80 @@
+"""Delayed networks against The Virtual Brain: delays rounded to steps, coupling held over the step.
+
+The Virtual Brain ran with its history in float64; its weights are `[target, source]`, its delays
+tract lengths over speed, rounded half to even.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import golden
+from test_golden_catalogue import rhs as catalogue, translations as catalogue_translations
+from test_golden_models import rhs as models, translations as model_translations
+
+import nmm
+
+cases = golden("networks")
+rhs = {**models, **catalogue}
+translations = {**model_translations, **catalogue_translations}
+
+
+def node_of(entry, arrays):
+    """Our model, at the default parameters of The Virtual Brain but for those of the case."""
+    key = f"tvb/{entry['model']}"
+    defaults, about = rhs[key]
+    parameters = dict(zip(about["parameters"], defaults["params"][0], strict=True))
+    changed = {k.removeprefix("param_"): v for k, v in arrays.items() if k.startswith("param_")}
+    parameters |= {k: v if v.size > 1 else v[0] for k, v in changed.items()}
+    return translations[key](parameters)[0]
+
+
+def coupling_of(entry):
+    p = entry["coupling_params"]
+    match entry["coupling"]:
+        case "Linear":
+            return nmm.coupling.Linear(p["a"], p["b"])
+        case "SigmoidalJansenRit":
+            return nmm.coupling.SigmoidalJansenRit(
+                p["a"], p["cmin"], p["cmax"], p["midpoint"], p["r"]
+            )
+        case "Kuramoto":
+            return nmm.coupling.Kuramoto(p["a"])
+        case "Difference":
+            return tuple(
+                nmm.coupling.Diffusive(p["a"], source=source, target=target)
+                for source, target in (("x", "x_inp"), ("y", "y_inp"))
+            )
+
+
+def network(entry, arrays, connectome):
+    weights, lengths = connectome["weights"], connectome["tract_lengths"]
+    return nmm.Network(
+        node_of(entry, arrays),
+        nmm.Connectome(weights, lengths),
+        coupling_of(entry),
+        speed=entry["speed"],
+        reading="nearest",
+        hold=True,
+    )
+
+
+def compare(entry, arrays, connectome):
+    net = network(entry, arrays, connectome)
+    rows = net.State(*jnp.moveaxis(jnp.asarray(arrays["history"]), 1, 0))
+    history = rows if len(arrays["history"]) > 1 else None
+    y0 = net.State(*jnp.asarray(arrays["history"][-1]))
+    every = entry["sample_dt"]
+    run = {"y0": y0, "history": history, "save_every": every}
+    sol = nmm.simulate(net, entry["t_end"], entry["dt"], **run)
+    ours = np.stack([sol[name] for name in vars(y0)], axis=1)
+    np.testing.assert_allclose(sol.ts, arrays["t"], rtol=1e-12)
+    return np.max(np.abs(ours - arrays["y"])) / np.max(np.abs(arrays["y"]))
+
+
+connectome = cases.pop("connectome")[0]
+
+
+@pytest.mark.parametrize("name", cases)
+def test_a_delayed_network_is_that_of_the_virtual_brain(name):
+    arrays, entry = cases[name]
+    assert compare(entry, arrays, connectome) < 1e-9
