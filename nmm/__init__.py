@@ -16,6 +16,7 @@ from ._custom_types import Parameter as Parameter, Value as Value
 from ._declare import param as param, slot as slot, variable as variable
 from ._describe import describe as describe
 from ._horn_network import HORNLayer as HORNLayer, HORNNetwork as HORNNetwork
+from ._jansen_rit_tr import JansenRitTR as JansenRitTR
 from ._network import Network as Network
 from .integrate import (
     RESULTS as RESULTS,
