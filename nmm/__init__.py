@@ -11,6 +11,11 @@ from . import (
     stimulus as stimulus,
     units as units,
 )
+from ._balance import (
+    Balance as Balance,
+    balance as balance,
+    critical_coupling as critical_coupling,
+)
 from ._connectome import Connectome as Connectome
 from ._custom_types import Parameter as Parameter, Value as Value
 from ._declare import param as param, slot as slot, variable as variable

@@ -114,6 +114,14 @@ def test_what_symmetric_differences_bring_sums_to_zero(coupling):
     assert abs(jnp.sum(heard(coupling, x, weights=weights + weights.T))) < 1e-12
 
 
+def test_thresholds_can_be_sent_along():
+    x, y = jnp.array([0.3, 0.8]), jnp.array([0.1, 0.9])
+    net = network(c.PreSigmoidal(slope=2.0, source=("x", "y")))
+    found = net.receive(0.0, Relax.State(x=x, y=y), None).u
+    expected = 0.5 * WEIGHTS @ (1 + np.tanh(2 * (x - y)))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_jansen_rit_sends_its_potential():
     node, weights = nmm.JansenRit(), WEIGHTS
     state = node.initial_state((2,), jr.key(0))
@@ -196,6 +204,7 @@ def test_impossible_laplacians_are_refused():
     "coupling, message",
     [
         (c.Diffusive(source="z"), r"'z' is neither a state variable .* `Relax`; .* \['x', 'y'"),
+        (c.PreSigmoidal(source=("x", "z")), "'z' is neither a state variable"),
         (c.SigmoidalJansenRit(), "'eeg' is neither a state variable"),
         (c.Kuramoto(source="net"), "`coupling.source` should be computed from the state alone"),
         (c.Sigmoidal(target="w"), r"`coupling.target` should be an input slot .* \['u', 'v'\]"),
