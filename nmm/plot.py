@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Real, Shaped
 
 from ._extras import require
-from .analysis import power_spectrum
+from .analysis._spectrum import power_spectrum
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Of Okabe and Ito, which colour-blind readers can tell apart."""

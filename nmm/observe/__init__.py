@@ -9,4 +9,16 @@ from ._balloon_windkessel import (
 )
 from ._base import AbstractObserver as AbstractObserver
 from ._bold import BOLD as BOLD
-from ._temporal_average import TemporalAverage as TemporalAverage
+from ._online import (
+    AbstractStatistic as AbstractStatistic,
+    OnlineCovariance as OnlineCovariance,
+    OnlineFC as OnlineFC,
+    OnlineMean as OnlineMean,
+    OnlineSpectrum as OnlineSpectrum,
+)
+from ._readout import (
+    AbstractReadout as AbstractReadout,
+    SpatialAverage as SpatialAverage,
+    SubSample as SubSample,
+    TemporalAverage as TemporalAverage,
+)

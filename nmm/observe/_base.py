@@ -2,15 +2,19 @@
 
 import abc
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Shaped
+from jaxtyping import Array, ArrayLike, Float, Int, Shaped
 
-from .._custom_types import Signal
+from .._custom_types import RealScalarLike, Signal
 from .._declare import as_float
+
+
+Axes: TypeAlias = tuple[tuple[str, tuple[str | float, ...] | None], ...]
+"""The axes of a sample: the name of each, and its labels or coordinates where it has any."""
 
 
 class AbstractObserver(eqx.Module):
@@ -33,7 +37,8 @@ class AbstractObserver(eqx.Module):
     @property
     @abc.abstractmethod
     def longest_step(self) -> float:
-        """The longest step of its own, in ms; the actual one divides the period."""
+        """The longest step of its own, in ms; the actual one divides the period. With 0 it is
+        `dt`."""
 
     @abc.abstractmethod
     def init(self, like: Float[Array, "*shape"]) -> Any:
@@ -44,16 +49,34 @@ class AbstractObserver(eqx.Module):
         """The state after `duration` ms in which the signal was `mean` on average."""
 
     @abc.abstractmethod
-    def sample(self, state: Any) -> Float[Array, "*shape"]:
-        """The sample, at the end of a period."""
+    def sample(self, state: Any, number: Int[ArrayLike, ""]) -> Float[Array, "*sample"]:
+        """The sample at the end of a period, whose number is counted from 1."""
 
     @abc.abstractmethod
     def vector_field(self, state: Any, signal: Float[Array, "*shape"]) -> Any:
         """The derivative per ms of the state that is integrated along where steps adapt."""
 
     @abc.abstractmethod
-    def sample_between(self, before: Any, after: Any) -> Float[Array, "*shape"]:
+    def sample_between(
+        self, before: Any, after: Any, number: Int[ArrayLike, ""]
+    ) -> Float[Array, "*sample"]:
         """The sample, from the integrated state at the start and the end of a period."""
+
+    def prepare(self, duration: float) -> "AbstractObserver":
+        """The observer for steps of its own of `duration` ms: itself, unless there is something to
+        compute once for all of them."""
+        del duration
+        return self
+
+    def unit(self, signal: str | None) -> str | None:
+        """The unit of a sample of a signal with this unit; `None` where it is not known."""
+        del signal
+        return None
+
+    @property
+    def axes(self) -> Axes | None:
+        """The axes of a sample; `None` where they are those of the signal."""
+        return None
 
     def __check_init__(self) -> None:
         if not 0 < self.period < math.inf:
@@ -63,8 +86,8 @@ class AbstractObserver(eqx.Module):
             )
 
     def __call__(
-        self, series: Shaped[ArrayLike, "time *regions"], dt: float
-    ) -> Float[Array, "samples *regions"]:
+        self, series: Shaped[ArrayLike, "time *regions"], dt: RealScalarLike
+    ) -> Float[Array, "samples *sample"]:
         """Observes a saved signal, from rest; the same numbers as during the run.
 
         **Arguments:**
@@ -81,21 +104,25 @@ class AbstractObserver(eqx.Module):
         - `ValueError` if `dt` does not divide the period.
         """
         values: Array = as_float(series)
+        dt = float(dt)
         per_sample, per_step = observer_steps(self, dt)
         samples = values.shape[0] // per_sample
-        means = values[: samples * per_sample].reshape(
+        steps = values[: samples * per_sample].reshape(
             samples, per_sample // per_step, per_step, *values.shape[1:]
         )
+        observer = self.prepare(per_step * dt)
 
-        def one_sample(state, rows):
+        def one_sample(state, xs):
             def one_step(state, mean):
-                return self.advance(state, mean, per_step * dt), None
+                return observer.advance(state, mean, per_step * dt), None
 
+            rows, number = xs
             state, _ = jax.lax.scan(one_step, state, rows)
-            return state, self.sample(state)
+            return state, observer.sample(state, number)
 
-        start = self.init(jnp.zeros_like(values[0]))
-        return jax.lax.scan(one_sample, start, jnp.mean(means, axis=2))[1]
+        start = observer.init(jnp.zeros_like(values[0]))
+        numbers = jnp.arange(1, samples + 1, dtype=jnp.int32)
+        return jax.lax.scan(one_sample, start, (jnp.mean(steps, axis=2), numbers))[1]
 
 
 def observer_steps(observer: AbstractObserver, dt: float) -> tuple[int, int]:

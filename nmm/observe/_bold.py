@@ -64,7 +64,8 @@ class BOLD(AbstractObserver):
     ) -> HaemodynamicState:
         return self.haemodynamics.advance(state, mean, duration)
 
-    def sample(self, state: HaemodynamicState) -> Float[Array, "*shape"]:
+    def sample(self, state: HaemodynamicState, number: Any) -> Float[Array, "*shape"]:
+        del number
         return self.haemodynamics.output(state)
 
     def vector_field(
@@ -73,6 +74,8 @@ class BOLD(AbstractObserver):
         per_second = self.haemodynamics.vector_field(state, signal)
         return jax.tree.map(lambda x: x / 1000, per_second)
 
-    def sample_between(self, before: Any, after: HaemodynamicState) -> Float[Array, "*shape"]:
+    def sample_between(
+        self, before: Any, after: HaemodynamicState, number: Any
+    ) -> Float[Array, "*shape"]:
         del before
-        return self.sample(after)
+        return self.sample(after, number)

@@ -1,0 +1,376 @@
+"""Statistics of samples, gathered while a run goes on: their memory does not depend on time."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Shaped
+
+from .._custom_types import RealScalarLike
+from ..analysis._spectrum import frequencies, periodogram
+from ._base import AbstractObserver, Axes
+
+
+class AbstractStatistic(eqx.Module):
+    """A statistic of all samples of an observer, in a memory that does not grow.
+
+    The samples are those after the `transient` of a run. Its value is one, at the end of the run,
+    without an axis of time; a run that goes on (`y0=sol`) goes on with the statistic.
+
+    **Attributes:**
+
+    - `of`: the observer whose samples are gathered.
+    """
+
+    of: eqx.AbstractVar[AbstractObserver]
+
+    @property
+    @abc.abstractmethod
+    def rhythm(self) -> int:
+        """Samples after which something other than the gathering of one happens."""
+
+    @abc.abstractmethod
+    def init(self, like: Float[Array, "*sample"]) -> Any:
+        """The state before the first sample."""
+
+    @abc.abstractmethod
+    def update(
+        self,
+        state: Any,
+        samples: Float[Array, "rows *sample"],
+        valid: Bool[Array, " rows"],
+        numbers: Int[Array, " rows"],
+        piece: int,
+    ) -> Any:
+        """The state after more samples.
+
+        **Arguments:**
+
+        - `valid`: which rows are samples; others are left out.
+        - `numbers`: of the samples, counted from 1.
+        - `piece`: pieces of this many rows hold consecutive samples of one rhythm each.
+        """
+
+    @abc.abstractmethod
+    def interrupt(self, state: Any) -> Any:
+        """The state where samples are left out before the next one."""
+
+    @abc.abstractmethod
+    def value(self, state: Any) -> Float[Array, "*value"]:
+        """The statistic of all samples so far; NaN where there are too few."""
+
+    @abc.abstractmethod
+    def unit(self, signal: str | None) -> str | None:
+        """The unit of the statistic of a signal with this unit; `None` where it is not known."""
+
+    @abc.abstractmethod
+    def axes(self, sample: Axes) -> Axes:
+        """The axes of the statistic, of samples with these."""
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.of, AbstractObserver):
+            raise TypeError(
+                f"`of` of `{type(self).__name__}` should be an observer, such as "
+                f"`nmm.observe.TemporalAverage(1.0)`; got {self.of!r}."
+            )
+
+    def __call__(
+        self, series: Shaped[ArrayLike, "time *regions"], dt: RealScalarLike
+    ) -> Float[Array, "*value"]:
+        """The statistic of a saved signal; see `nmm.observe.AbstractObserver`."""
+        samples = self.of(series, dt)
+        rows = -(-len(samples) // self.rhythm) * self.rhythm
+        padded = jnp.pad(samples, [(0, rows - len(samples))] + [(0, 0)] * (samples.ndim - 1))
+        state = self.update(
+            self.init(samples[0]),
+            padded,
+            jnp.arange(rows) < len(samples),
+            jnp.arange(1, rows + 1, dtype=jnp.int32),
+            self.rhythm,
+        )
+        return self.value(state)
+
+
+class Moments(eqx.Module):
+    """Moments of samples that were gathered.
+
+    **Attributes:**
+
+    - `count`: how many there were.
+    - `origin`: the first of them, to which the others are relative.
+    - `mean`: mean, less the origin.
+    - `scatter`: sum of the products of deviations from the mean.
+    """
+
+    count: Array
+    origin: Array
+    mean: Array
+    scatter: Array
+
+    @classmethod
+    def zero(cls, like: Float[Array, "*sample"], pairs: bool) -> "Moments":
+        flat = jnp.zeros(like.size, like.dtype)
+        scatter = jnp.zeros((like.size, like.size) if pairs else (0, 0), like.dtype)
+        return cls(jnp.zeros((), like.dtype), flat, flat, scatter)
+
+    def gather(
+        self, samples: Float[Array, "rows *sample"], valid: Bool[Array, " rows"]
+    ) -> "Moments":
+        rows = samples.reshape(len(samples), -1)
+        # Relative to the first sample a constant is exactly 0, and a large offset costs no digits.
+        first = (self.count == 0) & jnp.any(valid)
+        origin = jnp.where(first, rows[jnp.argmax(valid)], self.origin)
+        rows = jnp.where(valid[:, None], rows - origin, 0)
+        added = jnp.sum(valid).astype(rows.dtype)
+        count = self.count + added
+        safe = jnp.maximum(count, 1)
+        mean = jnp.sum(rows, axis=0) / jnp.maximum(added, 1)
+        shift = mean - self.mean
+        scatter = self.scatter
+        if scatter.size:
+            away = jnp.where(valid[:, None], rows - mean, 0)
+            product = jnp.matmul(away.T, away, precision=jax.lax.Precision.HIGHEST)
+            between = self.count * added / safe
+            scatter = scatter + product + between * jnp.outer(shift, shift)
+        return Moments(count, origin, self.mean + shift * (added / safe), scatter)
+
+
+class OnlineMean(AbstractStatistic):
+    """The mean of all samples.
+
+    **Arguments:**
+
+    - `of`: the observer whose samples are gathered.
+    """
+
+    of: AbstractObserver
+
+    @property
+    def rhythm(self) -> int:
+        return 1
+
+    def init(self, like: Any) -> Any:
+        return Moments.zero(like, pairs=False), jnp.zeros_like(like)
+
+    def update(self, state: Any, samples: Any, valid: Any, numbers: Any, piece: int) -> Any:
+        moments, like = state
+        return moments.gather(samples, valid), like
+
+    def interrupt(self, state: Any) -> Any:
+        return state
+
+    def value(self, state: Any) -> Array:
+        moments, like = state
+        mean = (moments.origin + moments.mean).reshape(like.shape)
+        return jnp.where(moments.count > 0, mean, jnp.nan)
+
+    def unit(self, signal: str | None) -> str | None:
+        return self.of.unit(signal)
+
+    def axes(self, sample: Axes) -> Axes:
+        return sample
+
+
+class OnlineCovariance(AbstractStatistic):
+    r"""The covariance of all samples, $\frac{1}{n-1}\sum (x_i - \bar x_i)(x_j - \bar x_j)$.
+
+    **Arguments:**
+
+    - `of`: the observer whose samples are gathered, `(regions,)` or `(sensors,)` each.
+    """
+
+    of: AbstractObserver
+
+    @property
+    def rhythm(self) -> int:
+        return 1
+
+    def init(self, like: Any) -> Moments:
+        return _pairs(self, like)
+
+    def update(self, state: Any, samples: Any, valid: Any, numbers: Any, piece: int) -> Any:
+        return state.gather(samples, valid)
+
+    def interrupt(self, state: Any) -> Any:
+        return state
+
+    def value(self, state: Any) -> Array:
+        enough = state.count > 1
+        return jnp.where(enough, state.scatter / jnp.where(enough, state.count - 1, 1), jnp.nan)
+
+    def unit(self, signal: str | None) -> str | None:
+        return squared(self.of.unit(signal))
+
+    def axes(self, sample: Axes) -> Axes:
+        return _twice(sample)
+
+
+class OnlineFC(AbstractStatistic):
+    """The functional connectivity of all samples: the Pearson correlation of each pair.
+
+    The diagonal is 1. A constant region correlates 0 with every other and has zero gradient, as in
+    `nmm.analysis.fc`.
+
+    **Arguments:**
+
+    - `of`: the observer whose samples are gathered, `(regions,)` or `(sensors,)` each.
+    """
+
+    of: AbstractObserver
+
+    @property
+    def rhythm(self) -> int:
+        return 1
+
+    def init(self, like: Any) -> Moments:
+        return _pairs(self, like)
+
+    def update(self, state: Any, samples: Any, valid: Any, numbers: Any, piece: int) -> Any:
+        return state.gather(samples, valid)
+
+    def interrupt(self, state: Any) -> Any:
+        return state
+
+    def value(self, state: Any) -> Array:
+        size = jnp.diagonal(state.scatter)
+        unit = 8 * jnp.finfo(size.dtype).eps * jnp.abs(state.origin)
+        silent = size <= state.count * unit**2
+        root = jnp.sqrt(jnp.where(silent, 1, size))
+        # A region at a time, since the product of two roots may leave the range of float32.
+        correlation = jnp.where(silent | silent[:, None], 0, state.scatter / root / root[:, None])
+        exact = jnp.eye(len(size), dtype=bool) & ~jnp.isnan(correlation)
+        correlation = jnp.where(exact, 1, correlation)
+        return jnp.where(state.count > 1, correlation, jnp.nan)
+
+    def unit(self, signal: str | None) -> str | None:
+        return "1"
+
+    def axes(self, sample: Axes) -> Axes:
+        return _twice(sample)
+
+
+class Windows(eqx.Module):
+    """What Welch's method keeps: the last window of samples, and the sum of spectra.
+
+    **Attributes:**
+
+    - `ring`: the samples of the last window; sample `k` is in row `(k - 1) % samples`.
+    - `filled`: consecutive samples in it.
+    - `total`: sum of the spectra of the windows so far.
+    - `count`: number of these.
+    """
+
+    ring: Array
+    filled: Array
+    total: Array
+    count: Array
+
+
+class OnlineSpectrum(AbstractStatistic):
+    """The power spectral density of all samples by Welch's method, window by window.
+
+    Windows start at multiples of half a window, counted from the start of the first of connected
+    runs; the first one after a transient is the first that holds none of it. Everything else is
+    as in `nmm.analysis.power_spectrum`, whose numbers these are.
+
+    **Arguments:**
+
+    - `of`: the observer whose samples are gathered.
+    - `segment`: length of the windows in ms, an even number of samples; its inverse is the
+        resolution.
+    """
+
+    of: AbstractObserver
+    segment: float = eqx.field(static=True, converter=float)
+
+    def __check_init__(self) -> None:
+        ratio = self.segment / self.of.period
+        if not (ratio >= 4 and abs(ratio / 2 - round(ratio / 2)) < 1e-6 * ratio):
+            raise ValueError(
+                "`segment` should be an even number of samples, at least 4, of "
+                f"{self.of.period} ms each; got {self.segment} ms."
+            )
+
+    @property
+    def samples(self) -> int:
+        """Samples in a window."""
+        return round(self.segment / self.of.period)
+
+    @property
+    def frequencies(self) -> Any:
+        """The frequencies of the spectrum, in Hz."""
+        return frequencies(self.samples, self.of.period)
+
+    @property
+    def rhythm(self) -> int:
+        return self.samples // 2
+
+    def init(self, like: Any) -> Windows:
+        zero = jnp.zeros((), jnp.int32)
+        ring = jnp.zeros((self.samples, *like.shape), like.dtype)
+        total = jnp.zeros((self.samples // 2 + 1, *like.shape), like.dtype)
+        return Windows(ring, zero, total, zero)
+
+    def update(self, state: Any, samples: Any, valid: Any, numbers: Any, piece: int) -> Windows:
+        half = self.samples // 2
+
+        def step(state: Windows, xs: Any) -> tuple[Windows, None]:
+            rows, valid, numbers = xs
+            slot = (numbers[0] - 1) % self.samples
+            old = jax.lax.dynamic_slice_in_dim(state.ring, slot, piece, axis=0)
+            new = jnp.where(valid.reshape(-1, *[1] * (rows.ndim - 1)), rows, old)
+            ring = jax.lax.dynamic_update_slice_in_dim(state.ring, new, slot, axis=0)
+            filled = jnp.minimum(state.filled + jnp.sum(valid, dtype=jnp.int32), self.samples)
+            number = numbers[-1]
+            due = valid[-1] & (filled == self.samples) & (number % half == 0)
+
+            def spectrum(ring: Array) -> Array:
+                swapped = jnp.concatenate([ring[half:], ring[:half]])
+                ordered = jnp.where(number % self.samples == 0, ring, swapped)
+                return periodogram(ordered, self.of.period)
+
+            added = jax.lax.cond(due, spectrum, lambda _: jnp.zeros_like(state.total), ring)
+            return Windows(ring, filled, state.total + added, state.count + due), None
+
+        pieces = jax.tree.map(
+            lambda x: x.reshape(-1, piece, *x.shape[1:]), (samples, valid, numbers)
+        )
+        return jax.lax.scan(step, state, pieces)[0]
+
+    def interrupt(self, state: Windows) -> Windows:
+        return eqx.tree_at(lambda s: s.filled, state, jnp.zeros_like(state.filled))
+
+    def value(self, state: Windows) -> Array:
+        some = state.count > 0
+        return jnp.where(some, state.total / jnp.where(some, state.count, 1), jnp.nan)
+
+    def unit(self, signal: str | None) -> str | None:
+        unit = squared(self.of.unit(signal))
+        return None if unit is None else f"{unit}/Hz" if unit != "1" else "1/Hz"
+
+    def axes(self, sample: Axes) -> Axes:
+        return (("frequency", tuple(float(f) for f in self.frequencies)), *sample)
+
+
+def squared(unit: str | None) -> str | None:
+    """The unit of a square."""
+    if unit is None or unit == "1":
+        return unit
+    return f"{unit}²" if unit.isalpha() else f"({unit})²"
+
+
+def _pairs(statistic: AbstractStatistic, like: Array) -> Moments:
+    if like.ndim != 1:
+        raise ValueError(
+            f"`of` of `{type(statistic).__name__}` should have samples of one axis, (regions,) or "
+            f"(sensors,); got the shape {like.shape}."
+        )
+    return Moments.zero(like, pairs=True)
+
+
+def _twice(sample: Axes) -> Axes:
+    """The axes of a matrix between the members of a sample."""
+    ((name, labels),) = sample
+    return ((f"{name}_target", labels), (f"{name}_source", labels))
