@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-
 from ._checkpoint import strong
 from ._loop import AbstractMethod, Row
 from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split

@@ -1,5 +1,6 @@
 """How well two arrays of the same shape agree: what every other objective is made of."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -83,6 +84,91 @@ def rmse(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
     square = jnp.mean((x - y) ** 2)
     # The derivative of the root is infinite at 0; a `where` on the result alone would give NaN.
     return jnp.where(square == 0, 0, jnp.sqrt(jnp.where(square == 0, 1, square)))
+
+
+def cosine(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
+    """Cosine of the angle between two arrays, blind to their scale.
+
+    Smooth, unless `x` or `y` is 0 throughout, where it is 0 with zero gradient. A NaN gives NaN.
+
+    **Arguments:**
+
+    - `x`, `y`: arrays of the same shape, not empty.
+
+    **Returns:**
+
+    A similarity from -1 to 1.
+
+    **Raises:**
+
+    - `ValueError`: the shapes differ, or there are no values.
+    """
+    x, y = _as_pair(x, y, values=1)
+    square = jnp.sum(x**2) * jnp.sum(y**2)
+    return jnp.sum(x * y) / jnp.sqrt(jnp.where(square == 0, 1, square))
+
+
+def ks_distance(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
+    """Largest distance between the cumulative distributions of two samples (Kolmogorov–Smirnov).
+
+    To be reported: it counts, so its gradient is 0 wherever it has one. For fits see `wasserstein`.
+    Samples may differ in size, hold equal values, or be constant. A NaN gives NaN.
+
+    **Arguments:**
+
+    - `x`, `y`: samples of any shape, not empty.
+
+    **Returns:**
+
+    A distance from 0 to 1, that of `scipy.stats.ks_2samp`.
+
+    **Raises:**
+
+    - `ValueError`: a sample is empty.
+    """
+    _, apart, invalid = _distributions(x, y)
+    return jnp.where(invalid, jnp.nan, jnp.max(jnp.abs(apart)))
+
+
+def wasserstein(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
+    r"""Area between the cumulative distributions of two samples (Wasserstein-1, earth mover's).
+
+    $$\int |F_x(v) - F_y(v)|\,dv$$
+
+    For fits: the gradient says for each value which way it should move. Piecewise linear in the
+    values: the gradient jumps where two of them change places, and where they are equal one of the
+    possible gradients is returned. Constant samples are nothing special. A NaN gives NaN.
+
+    **Arguments:**
+
+    - `x`, `y`: samples of any shape, not empty.
+
+    **Returns:**
+
+    A distance in the unit of `x`, that of `scipy.stats.wasserstein_distance`.
+
+    **Raises:**
+
+    - `ValueError`: a sample is empty.
+    """
+    both, apart, invalid = _distributions(x, y)
+    return jnp.where(invalid, jnp.nan, jnp.sum(jnp.abs(apart[:-1]) * jnp.diff(both)))
+
+
+def _distributions(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
+    """All values in order, the distance of the distributions at each, and whether any is NaN."""
+    for name, sample in (("x", x), ("y", y)):
+        if jnp.size(sample) == 0:
+            raise ValueError(f"`{name}` must not be empty; got shape {jnp.shape(sample)}.")
+    dtype = jnp.result_type(float, x, y)
+    x, y = jnp.ravel(jnp.asarray(x, dtype)), jnp.ravel(jnp.asarray(y, dtype))
+    both = jnp.sort(jnp.concatenate([x, y]))
+    below = [
+        jnp.searchsorted(jnp.sort(jax.lax.stop_gradient(sample)), both, side="right")
+        for sample in (x, y)
+    ]
+    apart = below[0].astype(dtype) / x.size - below[1].astype(dtype) / y.size
+    return both, apart, jnp.any(jnp.isnan(both))
 
 
 def _as_pair(x: ArrayLike, y: ArrayLike, values: int) -> tuple[Array, Array]:

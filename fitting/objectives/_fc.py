@@ -1,7 +1,7 @@
 """Agreement of simulated and empirical functional connectivity, over the upper triangle."""
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,32 +12,28 @@ from nmm.analysis import fc, upper_triangle
 from nmm.analysis._signal import as_series
 
 from ._agreement import concordance, correlation, rmse
-from ._data import check_finite
+from ._data import Preprocessing, check_finite
 
 _Kind: TypeAlias = Literal["series", "fc"]
-_Preprocess: TypeAlias = Callable[[Array], Array] | None
 _Edges: TypeAlias = Float[Array, " edges"]
 
 
-def fc_concordance(
-    simulated: ArrayLike,
-    empirical: ArrayLike,
-    *,
-    preprocess: _Preprocess = None,
-    simulated_is: _Kind | None = None,
-    empirical_is: _Kind = "fc",
-) -> Float[Array, ""]:
-    """Lin's concordance between the simulated and the empirical FC: pattern and level together.
+@runtime_checkable
+class FCObjective(Protocol):
+    """What all comparisons of FC take."""
 
-    The choice for fits: minimise `1 - fc_concordance(sol["bold"], empirical_fc)`. A correlation is
-    blind to the level of FC, so a fit of it drifts to an FC too weak to be seen in finite runs.
+    def __call__(
+        self,
+        simulated: ArrayLike,
+        empirical: ArrayLike,
+        *,
+        preprocess: Preprocessing = None,
+        simulated_is: _Kind | None = None,
+        empirical_is: _Kind = "fc",
+    ) -> Float[Array, ""]: ...
 
-    Smooth. A silent region counts as FC 0 with zero gradient; identical series give 1. A NaN in the
-    simulation gives NaN; one in the data is an error (unless the data are traced, then it too gives
-    NaN). Two samples are accepted, but every FC of two samples is -1, 0 or 1.
 
-    Reference: Lin, Biometrics 45:255 (1989).
-
+_ARGUMENTS = """
     **Arguments:**
 
     - `simulated`: series `(time, regions)`, or a matrix `(regions, regions)` with
@@ -50,72 +46,108 @@ def fc_concordance(
         `simulated` is refused until this says which.
     - `empirical_is`: `"fc"` or `"series"`.
 
+    **Raises:**
+
+    - `ValueError`: the numbers of regions differ or are below REGIONS; a series has fewer than 2
+        samples; an FC is not square; the empirical one is not symmetric within [-1, 1] or not
+        finite; `preprocess` has no series to act on.
+    """
+
+
+def _over_edges(regions: int) -> Callable[[Callable[[_Edges, _Edges], Array]], FCObjective]:
+    """Turns a measure of agreement between edges into one between series or matrices."""
+
+    def decorate(agreement: Callable[[_Edges, _Edges], Array]) -> FCObjective:
+        def objective(
+            simulated: ArrayLike,
+            empirical: ArrayLike,
+            *,
+            preprocess: Preprocessing = None,
+            simulated_is: _Kind | None = None,
+            empirical_is: _Kind = "fc",
+        ) -> Float[Array, ""]:
+            kinds = simulated_is, empirical_is
+            return agreement(*_edges_of_both(simulated, empirical, preprocess, *kinds, regions))
+
+        arguments = _ARGUMENTS.replace("REGIONS", str(regions))
+        objective.__doc__ = (agreement.__doc__ or "").rstrip() + "\n" + arguments
+        objective.__name__ = objective.__qualname__ = agreement.__name__
+        return objective
+
+    return decorate
+
+
+@_over_edges(regions=3)
+def fc_concordance(x: _Edges, y: _Edges) -> Array:
+    """Lin's concordance between the simulated and the empirical FC: pattern and level together.
+
+    The choice for fits: minimise `1 - fc_concordance(sol["bold"], empirical_fc)`. A correlation is
+    blind to the level of FC, so a fit of it drifts to an FC too weak to be seen in finite runs.
+
+    Smooth. A silent region counts as FC 0 with zero gradient; identical series give 1. A NaN in the
+    simulation gives NaN; one in the data is an error (unless the data are traced, then it too gives
+    NaN). Two samples are accepted, but every FC of two samples is -1, 0 or 1.
+
+    Reference: Lin, Biometrics 45:255 (1989).
+
     **Returns:**
 
     A similarity from -1 to 1.
-
-    **Raises:**
-
-    - `ValueError`: the numbers of regions differ or are below 3; a series has fewer than 2 samples;
-        an FC is not square; the empirical one is not symmetric within [-1, 1] or not finite;
-        `preprocess` has no series to act on.
     """
-    x, y = _edges_of_both(simulated, empirical, preprocess, simulated_is, empirical_is, regions=3)
     return concordance(x, y)
 
 
-def fc_correlation(
-    simulated: ArrayLike,
-    empirical: ArrayLike,
-    *,
-    preprocess: _Preprocess = None,
-    simulated_is: _Kind | None = None,
-    empirical_is: _Kind = "fc",
-) -> Float[Array, ""]:
+@_over_edges(regions=3)
+def fc_correlation(x: _Edges, y: _Edges) -> Array:
     """Pearson correlation between the simulated and the empirical FC: pattern without level.
 
     To be reported; for fits see `fc_concordance`. Smooth, unless one of the FCs is the same on all
     edges (every region silent, say), where it is 0 with zero gradient. Silent regions and NaN are
     treated as in `fc_concordance`.
 
-    **Arguments:** and **Raises:** as in `fc_concordance`.
-
     **Returns:**
 
     A similarity from -1 to 1.
     """
-    x, y = _edges_of_both(simulated, empirical, preprocess, simulated_is, empirical_is, regions=3)
     return correlation(x, y)
 
 
-def fc_rmse(
-    simulated: ArrayLike,
-    empirical: ArrayLike,
-    *,
-    preprocess: _Preprocess = None,
-    simulated_is: _Kind | None = None,
-    empirical_is: _Kind = "fc",
-) -> Float[Array, ""]:
+@_over_edges(regions=2)
+def fc_rmse(x: _Edges, y: _Edges) -> Array:
     """Root mean squared difference between the simulated and the empirical FC.
 
     Over the upper triangle; packages that average over the whole matrix report it smaller by
     `sqrt((N - 1) / N)`. Smooth away from a perfect fit, where the gradient returned is 0. Silent
     regions and NaN are treated as in `fc_concordance`.
 
-    **Arguments:** and **Raises:** as in `fc_concordance`, except that 2 regions are enough.
-
     **Returns:**
 
     A distance from 0 to 2.
     """
-    x, y = _edges_of_both(simulated, empirical, preprocess, simulated_is, empirical_is, regions=2)
     return rmse(x, y)
+
+
+@_over_edges(regions=2)
+def fc_fisher_z(x: _Edges, y: _Edges) -> Array:
+    r"""Root mean squared difference of Fisher's $z = \operatorname{artanh} r$ of FC.
+
+    In $z$ the sampling error of strong and of weak correlations is the same, $1/\sqrt{T - 3}$ for T
+    independent samples, so that strong ones weigh more than in `fc_rmse`. Correlations beyond
+    ±0.999 (two regions that are the same, or two samples) count as ±0.999, with zero gradient.
+    Otherwise smooth away from a perfect fit, where the gradient returned is 0. Silent regions and
+    NaN are treated as in `fc_concordance`.
+
+    **Returns:**
+
+    A distance of at least 0.
+    """
+    return rmse(*(jnp.arctanh(jnp.clip(r, -0.999, 0.999)) for r in (x, y)))
 
 
 def _edges_of_both(
     simulated: ArrayLike,
     empirical: ArrayLike,
-    preprocess: _Preprocess,
+    preprocess: Preprocessing,
     simulated_is: _Kind | None,
     empirical_is: _Kind,
     regions: int,
@@ -144,7 +176,7 @@ def _edges_of_both(
     return x, y
 
 
-def _edges(values: ArrayLike, name: str, kind: _Kind, preprocess: _Preprocess) -> _Edges:
+def _edges(values: ArrayLike, name: str, kind: _Kind, preprocess: Preprocessing) -> _Edges:
     if kind == "series":
         series = as_series(values, name)
         return upper_triangle(fc(series if preprocess is None else preprocess(series)))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from ._signal import as_series, zscore
+from ._signal import as_series, centre, zscore
 
 
 def fc(series: ArrayLike) -> Float[Array, "regions regions"]:
@@ -74,7 +74,39 @@ def fcd(series: ArrayLike, window: int, step: int) -> Float[Array, "windows wind
         return upper_triangle(fc(jax.lax.dynamic_slice_in_dim(series, start, window)))
 
     starts = jnp.arange(0, samples - window + 1, step)
-    return fc(jax.vmap(edges)(starts).T)
+    # A few windows at a time: of all, only the edges are kept.
+    return fc(jax.lax.map(edges, starts, batch_size=8).T)
+
+
+def lagged_covariance(series: ArrayLike, lag: int = 0) -> Float[Array, "later earlier"]:
+    r"""Covariance of each region, `lag` samples later, with each other one.
+
+    $$C_{ij}(\ell) = \frac{1}{T - \ell} \sum_t (x_i(t + \ell) - \bar x_i)(x_j(t) - \bar x_j)$$
+
+    with the mean over all samples. For a lag above 0 it is not symmetric, which tells directions
+    apart: row = the region that follows, as the rows of weights are the targets.
+
+    Quadratic in `series`, hence smooth; a constant region has covariance 0. A NaN spreads over its
+    row and column.
+
+    **Arguments:**
+
+    - `series`: `(time, regions)`, more than `lag` samples and at least 2.
+    - `lag`: in samples, at least 0.
+
+    **Returns:**
+
+    `(regions, regions)`, in the unit of `series` squared.
+
+    **Raises:**
+
+    - `ValueError`: `series` has another rank or too few samples, or `lag` is negative.
+    """
+    if lag < 0:
+        raise ValueError(f"`lag` must be at least 0 samples; got {lag}.")
+    centred = centre(as_series(series, samples=max(2, lag + 1)))
+    later, earlier = centred[lag:], centred[: len(centred) - lag]
+    return jnp.matmul(later.T, earlier, precision=jax.lax.Precision.HIGHEST) / len(later)
 
 
 def upper_triangle(matrix: ArrayLike) -> Float[Array, "*batch edges"]:

@@ -1,6 +1,7 @@
 """Preprocessing of `(time, regions)` series, the same for simulated and recorded ones."""
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +54,7 @@ def detrend(series: ArrayLike) -> Series:
     - `ValueError`: `series` has another rank or fewer than 2 samples.
     """
     series = as_series(series)
-    centred = _centre(series)
+    centred = centre(series)
     time = jnp.linspace(-1, 1, series.shape[0], dtype=series.dtype)
     line = jnp.outer(time, time @ centred / (time @ time))
     return _drop_rounding(centred - line, series)
@@ -129,7 +130,7 @@ def regress_global_signal(series: ArrayLike) -> Series:
     - `ValueError`: `series` has another rank or fewer than 2 samples.
     """
     series = as_series(series)
-    centred = _centre(series)
+    centred = centre(series)
     average = _drop_rounding(centred.mean(axis=1), jnp.abs(centred).max(axis=1))
     power = average @ average
     share = average @ centred / jnp.where(power == 0, 1, power)
@@ -155,7 +156,7 @@ def zscore(series: ArrayLike) -> Series:
     - `ValueError`: `series` has another rank or fewer than 2 samples.
     """
     series = as_series(series)
-    centred = _drop_rounding(_centre(series), series)
+    centred = _drop_rounding(centre(series), series)
     # Scores do not depend on the unit. Dividing by the peak first keeps squares of very small
     # signals (MEG in tesla) from vanishing in float32.
     peak = jax.lax.stop_gradient(jnp.abs(centred).max(axis=0))
@@ -164,7 +165,47 @@ def zscore(series: ArrayLike) -> Series:
     return scaled / jnp.sqrt(jnp.where(variance == 0, 1, variance))
 
 
-def _centre(series: Series) -> Series:
+def evoked_response(
+    series: ArrayLike, onsets: Sequence[int] | np.ndarray, before: int, after: int
+) -> Series:
+    """Average of what follows each event, less the mean of what came before.
+
+    Linear in `series`, hence smooth; a constant region gives 0, and a NaN within a window spreads
+    over its region.
+
+    **Arguments:**
+
+    - `series`: `(time, regions)`.
+    - `onsets`: the sample at which each event begins.
+    - `before`: samples before it, whose mean is the baseline; 0 for none.
+    - `after`: samples from the event on.
+
+    **Returns:**
+
+    `(before + after, regions)`, the event at row `before`.
+
+    **Raises:**
+
+    - `ValueError`: `series` has another rank; there is no event; or a window does not fit.
+    """
+    series = as_series(series)
+    events = np.asarray(onsets)
+    if events.ndim != 1 or not events.size or before < 0 or after < 1:
+        raise ValueError(
+            "`onsets` must hold the sample of each event, `before` be at least 0 and `after` at "
+            f"least 1; got {events}, {before} and {after}."
+        )
+    if events.min() < before or events.max() + after > len(series):
+        raise ValueError(
+            f"`onsets` must leave {before} samples before and {after} after each event within the "
+            f"{len(series)} samples; got {events.min()} to {events.max()}."
+        )
+    average = jnp.mean(series[events[:, None] + np.arange(-before, after)], axis=0)
+    return average - jnp.mean(average[:before], axis=0) if before else average
+
+
+def centre(series: Series) -> Series:
+    """Subtracts the mean of each region."""
     # The first sample goes before the mean: a constant then becomes exactly 0, and a large offset
     # costs no digits.
     shifted = series - series[0]
