@@ -6,9 +6,9 @@
 All take Heun steps in float32 and keep the first state variable of every step. Contenders run by
 turns in one process after a first call; each counts with its fastest round, which other work on the
 machine disturbs least. Ratios are time per step relative to the bare scan: 1.2 or less is the aim,
-and less than 1 does happen, since the compiler fuses either program in its own way. brainmass 0.1.1 takes part where
-it has the model and is installed, with the same scheme (its "rk2") where the class lets one choose
-and else with its own.
+and less than 1 does happen, since the compiler fuses either program in its own way. brainmass 0.1.1
+takes part where it has the model and is installed, with the same scheme (its "rk2") where the class
+lets one choose, and else with its own.
 """
 
 import argparse

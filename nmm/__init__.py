@@ -23,6 +23,7 @@ from ._describe import describe as describe
 from ._horn_network import HORNLayer as HORNLayer, HORNNetwork as HORNNetwork
 from ._jansen_rit_tr import JansenRitTR as JansenRitTR
 from ._network import Network as Network
+from ._wilson_cowan_delayed import wilson_cowan_delayed as wilson_cowan_delayed
 from .integrate import (
     RESULTS as RESULTS,
     DivergenceError as DivergenceError,

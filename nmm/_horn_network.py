@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.random as jr
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from ._custom_types import Key
 from ._network import Network
@@ -32,24 +32,34 @@ class HORNLayer(eqx.Module):
     - `n_inputs`: channels of the sequence.
     - `n_units`: oscillators.
     - `node`: the units, with scalar parameters or one value for each; `nmm.HORN()` by default.
+    - `delays`: `None`, or a matrix `[target, source]` in ms, which are steps: velocities then
+        arrive so much later.
     - `key`: draws the weights.
 
     **Raises:**
 
-    - `ValueError` if `node` has parameters for another number of units.
+    - `ValueError` if `node` or `delays` are given for another number of units.
     """
 
     encoder: eqx.nn.Linear
     network: Network
 
-    def __init__(self, n_inputs: int, n_units: int, *, node: HORN | None = None, key: Key):
+    def __init__(
+        self,
+        n_inputs: int,
+        n_units: int,
+        *,
+        node: HORN | None = None,
+        delays: ArrayLike | None = None,
+        key: Key,
+    ):
         inner, outer = jr.split(key)
         scale = 1 / math.sqrt(n_units)
         weights = jr.uniform(inner, (n_units, n_units), minval=-scale, maxval=scale)
         self.encoder = eqx.nn.Linear(n_inputs, n_units, key=outer)
         # Static checkers take the property `node` of a model for one of its fields.
         node = HORN() if node is None else node  # pyright: ignore[reportCallIssue]
-        self.network = Network(node, weights, Linear(G=scale))
+        self.network = Network(node, weights, Linear(G=scale), delays=delays)
 
     def run(self, sequence: Float[Array, "time inputs"]) -> HORN.State:
         """Positions `x` and velocities `y` of all units after each sample, `(time, units)`."""
@@ -76,11 +86,12 @@ class HORNNetwork(eqx.Module):
     - `n_units`: oscillators of each layer.
     - `n_outputs`: numbers that are read out.
     - `nodes`: the units of each layer, see `nmm.HORNLayer`; `nmm.HORN()` by default.
+    - `delays`: the delays within each layer, see `nmm.HORNLayer`; none by default.
     - `key`: draws the weights.
 
     **Raises:**
 
-    - `ValueError` if there is not one node for each layer.
+    - `ValueError` if there is not one of `nodes` or `delays` for each layer.
     """
 
     layers: list[HORNLayer]
@@ -93,18 +104,24 @@ class HORNNetwork(eqx.Module):
         n_outputs: int,
         *,
         nodes: Sequence[HORN | None] | None = None,
+        delays: Sequence[ArrayLike | None] | None = None,
         key: Key,
     ):
-        nodes = [None] * len(n_units) if nodes is None else nodes
-        if len(nodes) != len(n_units):
-            raise ValueError(
-                f"`nodes` should hold one for each of the {len(n_units)} layers, got {len(nodes)}."
-            )
-        *keys, last = jr.split(key, len(n_units) + 1)
+        count = len(n_units)
+        nodes = [None] * count if nodes is None else nodes
+        delays = [None] * count if delays is None else delays
+        for name, given in (("nodes", nodes), ("delays", delays)):
+            if len(given) != count:
+                raise ValueError(
+                    f"`{name}` should hold one for each of the {count} layers, got {len(given)}."
+                )
+        *keys, last = jr.split(key, count + 1)
         widths = [n_inputs, *n_units]
         self.layers = [
-            HORNLayer(*shape, node=node, key=k)
-            for *shape, node, k in zip(widths[:-1], widths[1:], nodes, keys, strict=True)
+            HORNLayer(*shape, node=node, delays=late, key=k)
+            for *shape, node, late, k in zip(
+                widths[:-1], widths[1:], nodes, delays, keys, strict=True
+            )
         ]
         self.readout = eqx.nn.Linear(widths[-1], n_outputs, key=last)
 

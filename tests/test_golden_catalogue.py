@@ -43,6 +43,13 @@ def lorenz(p, c=0.0):
     return nmm.Lorenz(**p), {"x_inp": c}
 
 
+def modulated_lorenz(p, c, modulation):
+    """Their second coupling scales sigma."""
+    same = {k: p[k] for k in ("rho", "beta")}
+    sigma = p["sigma"] * (1 + p["modulation_strength"] * modulation)
+    return nmm.Lorenz(**same, sigma=sigma), {"x_inp": c}
+
+
 def linear(p, *inputs):
     return nmm.Linear(**p), {"x_inp": sum(inputs)}
 
@@ -78,6 +85,7 @@ translations = {
     "tvboptim/Generic2dOscillator": tvboptim_generic_2d,
     "brainmass/Generic2dOscillator": tvb_generic_2d,
     "tvboptim/Lorenz": lorenz,
+    "tvboptim/FlexibleLorenz": modulated_lorenz,
     "brainmass/Lorenz": lorenz,
     "tvb/Linear": linear,
     "tvboptim/Linear": linear,

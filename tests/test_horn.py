@@ -116,16 +116,23 @@ def test_strong_feedback_makes_the_origin_unstable():
         assert (eigenvalues(model, model.initial_state())[0].real < 0) == stable
 
 
-def plain(layer, sequence):
+def plain(layer, sequence, delays=0):
     """What a layer computes, written out in NumPy."""
     n, weights = layer.network.node, np.asarray(layer.network.connectome.weights)
-    x, y = np.zeros(len(weights)), np.zeros(len(weights))
-    rows = []
+    x = np.zeros(len(weights))
+    delays = np.broadcast_to(delays, weights.shape)
+    rows, velocities = [], [x] * (1 + delays.max())  # before the start, nothing moved
     for sample in np.asarray(sequence):
-        u = layer.encoder.weight @ sample + layer.encoder.bias + weights @ y / math.sqrt(len(x))
+        heard = np.array(
+            [[velocities[-1 - d][j] for j, d in enumerate(row)] for row in delays.astype(int)]
+        )
+        u = layer.encoder.weight @ sample + layer.encoder.bias
+        u = u + np.sum(weights * heard, axis=1) / math.sqrt(len(x))
+        y = velocities[-1]
         y = y + n.alpha * np.tanh(u + n.v * x) - n.omega**2 * x - 2 * n.gamma * y
         x = x + y
         rows.append(x)
+        velocities.append(y)
     return np.array(rows)
 
 
@@ -148,6 +155,18 @@ def test_network_is_the_recursion_of_the_paper():
     assert np.allclose(net.layers[0].run(sequence).y[0], first[0])
 
 
+def test_delayed_layer_is_the_recursion_with_a_delay_for_each_pair():
+    delays = np.random.default_rng(0).integers(0, 6, (5, 5))
+    net = nmm.HORNNetwork(2, [5], 1, nodes=[mixed(5)], delays=[delays * 1.0], key=jr.key(0))
+    sequence = jr.normal(jr.key(1), (20, 2))
+    (found,) = net.activations(sequence)
+    assert np.allclose(found, plain(net.layers[0], sequence, delays), rtol=1e-10, atol=1e-14)
+    assert not np.allclose(found, plain(net.layers[0], sequence), rtol=1e-3)
+    gradient = eqx.filter_grad(lambda net: net(sequence)[0])(net)
+    weights = gradient.layers[0].network.connectome.weights
+    assert np.all(np.isfinite(weights)) and np.all(weights != 0)
+
+
 def test_weights_start_within_one_over_the_root_of_the_fan_in():
     layer = nmm.HORNLayer(16, 400, key=jr.key(0))
     for weights, fan_in in ((layer.network.connectome.weights, 400), (layer.encoder.weight, 16)):
@@ -158,6 +177,8 @@ def test_weights_start_within_one_over_the_root_of_the_fan_in():
 def test_wrong_sizes_are_refused_by_name():
     with pytest.raises(ValueError, match="`nodes` should hold one for each of the 2 layers, got 1"):
         nmm.HORNNetwork(1, [4, 4], 2, nodes=[nmm.HORN()], key=jr.key(0))
+    with pytest.raises(ValueError, match="`delays` should hold one for each of the 1 layers"):
+        nmm.HORNNetwork(1, [4], 2, delays=[], key=jr.key(0))
     with pytest.raises(ValueError, match="`node` should be given for the 4 regions"):
         nmm.HORNLayer(1, 4, node=mixed(3), key=jr.key(0))
 

@@ -91,7 +91,7 @@ class WilsonCowan(AbstractModel):
     (rectified instead of sigmoidal), `"divisive_gain"` and `"divisive_input"` (inhibition
     normalises). In `nmm.WilsonCowanSymmetric` and `nmm.WilsonCowanSimplified` what is equal is one
     parameter. More states have `nmm.WilsonCowanAdaptive` and `nmm.WilsonCowanThreePopulation`; in
-    `nmm.WilsonCowanDelayed` the populations hear each other late.
+    networks of `nmm.wilson_cowan_delayed` the populations hear each other late.
 
     Sources differ in $\tau$ (paper 8 ms, The Virtual Brain 10 ms, brainmass and the default here
     1 ms) and in $k$ (paper: the largest value of $F$; here and in The Virtual Brain 1): presets
