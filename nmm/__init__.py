@@ -16,6 +16,7 @@ from ._balance import (
     balance as balance,
     critical_coupling as critical_coupling,
 )
+from ._check import Check as Check, check as check
 from ._connectome import Connectome as Connectome
 from ._custom_types import Parameter as Parameter, Value as Value
 from ._declare import param as param, slot as slot, variable as variable
