@@ -1,4 +1,4 @@
-"""What is read off series: connectivity, spectra, filters; and off models: fixed points, response."""
+"""What is read off series: connectivity, spectra, filters. Fixed points, and response to noise."""
 
 from ._fc import (
     fc as fc,

@@ -5,7 +5,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import optimistix as optx
 from jax.flatten_util import ravel_pytree
@@ -45,7 +44,8 @@ class FixedPoint(eqx.Module):
 
         Differentiable: the slowest mode decays with the time constant `-1 / growth`.
         """
-        return growth(self.jacobian)
+        of_batch = jnp.vectorize(lambda a: leading_eigenvalues(a)[1], signature="(n,n)->()")
+        return of_batch(self.jacobian)
 
     @property
     def stable(self) -> Bool[Array, "*batch"]:
@@ -154,8 +154,9 @@ def fixed_points(
     drawn = model.initial_state((starts, *like.shape), key)
     drawn = jax.tree.map(lambda x, y: x.astype(y.dtype), drawn, one)
     kept: list[FixedPoint] = []
-    for relaxed in (False, True):
-        points = _find_all(drift, jax.tree.map(lambda x: x[int(relaxed) :: 2], drawn), relaxed)
+    for first, relaxed in enumerate((False, True)):
+        starting = jax.tree.map(lambda x, first=first: x[first::2], drawn)
+        points = _find_all(drift, starting, relaxed)
         for i in np.flatnonzero(np.asarray(points.found)):
             point = jax.tree.map(lambda x, i=i: x[i], points)
             if not any(_same(point.state, other.state) for other in kept):
@@ -309,9 +310,23 @@ def _same(one: Any, other: Any) -> bool:
     return bool(np.all(np.abs(a - b) <= near * (1 + np.abs(a))))
 
 
-def growth(jacobian: Float[Array, "*batch n n"]) -> Float[Array, "*batch"]:
-    """The largest real part of an eigenvalue."""
-    return jnp.max(jnp.linalg.eigvals(jacobian).real, axis=-1)
+def leading_eigenvalues(
+    jacobian: Float[Array, "n n"],
+) -> tuple[Complex[Array, " n"], Float[Array, ""]]:
+    """The eigenvalues, without gradient; and the largest real part, with its first derivative.
+
+    That is `u^H dA v / u^H v` with the left and right eigenvectors. The derivatives of these, which
+    second derivatives would need, do not exist where eigenvalues coincide.
+    """
+    values, left, right = jax.lax.linalg.eig(jax.lax.stop_gradient(jacobian))
+    largest = jnp.argmax(values.real)
+    u, v = left[:, largest], right[:, largest]
+    overlap = jnp.vdot(u, v)
+    # Those of an eigenvalue without a full set of eigenvectors are orthogonal.
+    defective = jnp.abs(overlap) < jnp.finfo(jacobian.dtype).eps
+    quotient = (jnp.vdot(u, jacobian @ v) / jnp.where(defective, 1, overlap)).real
+    tangent = jnp.where(defective, 0, quotient - jax.lax.stop_gradient(quotient))
+    return values, values.real[largest] + tangent
 
 
 NOT_FOUND = (

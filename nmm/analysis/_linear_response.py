@@ -11,7 +11,14 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float
 from .._declare import declarations, is_concrete
 from ..models._base import AbstractDynamics
 from ..noise import AbstractDiffusion, AbstractNoise
-from ._fixed_points import NOT_FOUND, Drift, FixedPoint, find, refuse
+from ._fixed_points import (
+    NOT_FOUND,
+    Drift,
+    FixedPoint,
+    find,
+    leading_eigenvalues,
+    refuse,
+)
 from ._linear_outputs import Output, linear_output
 from ._lyapunov import solve_sylvester
 
@@ -94,8 +101,8 @@ class LinearResponse(eqx.Module):
         **Arguments:**
 
         - `lags`: $\tau \ge 0$ in ms, `(lags,)`.
-        - `name`: of a signal in `save`; may be left out if there is one. Not of one that is averaged
-            over windows.
+        - `name`: of a signal in `save`, not one that is averaged over windows; may be left out if
+            there is one.
         """
         output = self._output(name)
         if output.window:
@@ -278,10 +285,10 @@ def _respond(
     from ..integrate._outputs import evaluate_signal
 
     point = find(drift, start, relaxed)
-    eigenvalues = jnp.linalg.eigvals(point.jacobian)
-    growth = jnp.where(point.found, jnp.max(eigenvalues.real), 0.0)
+    eigenvalues, growth = leading_eigenvalues(point.jacobian)
+    growth = jnp.where(point.found, growth, 0.0)
     stable = point.found & (growth < 0)
-    moduli = jax.lax.stop_gradient(jnp.abs(eigenvalues))
+    moduli = jnp.abs(eigenvalues)
     shift = jnp.sqrt(jnp.max(moduli) * jnp.maximum(jnp.min(moduli), 1e-6 * jnp.max(moduli)))
 
     node, values = drift.model.node, drift.means(point.state)
