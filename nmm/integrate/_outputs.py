@@ -8,7 +8,8 @@ import equinox as eqx
 from .._custom_types import Signal
 from .._declare import declarations
 from ..models._base import AbstractDynamics, AbstractModel, evaluate, observables, unknown_signal
-from ..observe import AbstractObserver, AbstractStatistic
+from ..observe import AbstractObserver, AbstractStatistic, AfferentInput
+from ..observe._base import Axes
 
 
 class Outputs(eqx.Module):
@@ -68,6 +69,11 @@ def parse_save(model: AbstractDynamics, save: Any) -> Outputs:
 
 def check_signal(node: AbstractModel, signal: Signal) -> None:
     """Refuses the name of what the model does not have."""
+    if isinstance(signal, AfferentInput) and signal.slot not in declarations(node.Inputs):
+        raise ValueError(
+            f"`slot` of `AfferentInput` should be an input slot of `{type(node).__name__}`, one of "
+            f"{list(declarations(node.Inputs))}; got {signal.slot!r}."
+        )
     if signal is None or (callable(signal) and not isinstance(signal, type)):
         return
     if not isinstance(signal, str):
@@ -92,8 +98,28 @@ def evaluate_signal(
     return signal(t, state, inputs())
 
 
+def meanings(
+    node: AbstractModel, outputs: Outputs
+) -> tuple[dict[str, str | None], dict[str, Axes]]:
+    """The units of all outputs, and the axes of those that are not by region."""
+    signals = list(vars(node.initial_state())) if outputs.whole else outputs.signals
+    units = {name: unit_of(node, outputs.signals.get(name, name)) for name in signals}
+    axes: dict[str, Axes] = {}
+    for name, observer in outputs.observers.items():
+        statistic = outputs.statistics.get(name)
+        units[name] = (statistic or observer).unit(unit_of(node, observer.signal or node.output))
+        of_sample = observer.axes
+        if statistic is not None:
+            axes[name] = statistic.axes(of_sample or (("region", None),))
+        elif of_sample is not None:
+            axes[name] = of_sample
+    return units, axes
+
+
 def unit_of(node: AbstractModel, signal: Signal) -> str | None:
-    """The unit of a named signal, as far as it is declared."""
+    """The unit of a signal, as far as it is declared."""
+    if isinstance(signal, AfferentInput):
+        return declarations(node.Inputs)[signal.slot].unit
     if not isinstance(signal, str):
         return None
     variables = declarations(node.State)

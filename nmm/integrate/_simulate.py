@@ -16,7 +16,7 @@ from ..observe._base import grid_steps
 from ._adaptive import solve_adaptively
 from ._field import Field
 from ._fixed import solve_on_grid
-from ._outputs import parse_save, unit_of
+from ._outputs import meanings, parse_save
 from ._problem import (
     Problem,
     check_arrivals,
@@ -156,11 +156,11 @@ def simulate(
         fields = solve_adaptively(problem, stepsize_controller, adjoint, event, max_steps)
     else:
         fields = solve_on_grid(problem)
-    signals = {name: name for name in fields["times"]} | dict(outputs.signals)
-    signals |= {name: None for name in outputs.observers}
+    units, axes = meanings(model.node, outputs)
     solution = Solution(
         **fields,
-        units=tuple((name, unit_of(model.node, what)) for name, what in signals.items()),
+        units=tuple(units.items()),
+        axes=tuple(axes.items()),
         regions=getattr(model, "labels", None),
     )
     return _raise_if_failed(solution) if throw else solution

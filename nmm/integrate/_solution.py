@@ -11,6 +11,7 @@ import numpy as np
 from .. import plot
 from .._declare import is_concrete
 from .._extras import require
+from ..observe._base import Axes
 
 
 class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
@@ -58,11 +59,14 @@ class Solution(eqx.Module):
     - `ys`: the model's State with leaves `(time, ...)`, or the dict that `save` asked for.
     - `y1`: the State at the end. `y0=sol.y1` restarts from it; `y0=sol` continues the run.
     - `times`: the times in ms of each output, by name. A window or step is stamped with its end.
+        Statistics of a whole run have none.
     - `stats`: `num_steps`; `non_finite_by`: the time in ms of the check at which the run was first
         seen to be non-finite, infinity if it never was; `check_interval`: ms between checks;
         `non_finite`: which state variables were. Where steps adapt, also those of Diffrax.
     - `result`: `nmm.RESULTS.successful`, or why the run failed.
-    - `units`, `regions`: of the outputs, as far as they are declared, and the region labels.
+    - `units`: of the outputs, as far as they are declared.
+    - `axes`: of the outputs that are not by region, such as sensors: names and labels.
+    - `regions`: the region labels.
     """
 
     ys: Any
@@ -72,6 +76,7 @@ class Solution(eqx.Module):
     result: Any
     ending: Ending
     units: tuple[tuple[str, str | None], ...] = eqx.field(static=True)
+    axes: tuple[tuple[str, Axes], ...] = eqx.field(static=True)
     regions: tuple[str, ...] | None = eqx.field(static=True)
 
     @property
@@ -116,10 +121,12 @@ class Solution(eqx.Module):
         lines = [f"Solution: {self._outcome()}"]
         units = dict(self.units)
         for name, values in self.outputs.items():
-            times = _one_of_batch(self.times[name])
             unit = f" [{units[name]}]" if units.get(name) else ""
             shapes = ", ".join(str(x.shape) for x in jax.tree.leaves(values))
-            if not len(times):
+            times = _one_of_batch(self.times[name]) if name in self.times else None
+            if times is None:
+                span = "of all samples"
+            elif not len(times):
                 span = "no samples"
             elif not is_concrete(times):
                 span = f"{len(times)} samples"
@@ -147,8 +154,9 @@ class Solution(eqx.Module):
 
         The dimensions are `time` (`time_<output>` of outputs with times of their own, which are
         not those of the longest) and `region`; in front of them `batch` after `jax.vmap`
-        (`batch_0`, `batch_1` after several).
-        `sol.to_xarray().to_netcdf("run.nc")` saves a run.
+        (`batch_0`, `batch_1` after several). Sensors, groups and frequencies have dimensions and
+        coordinates of their own. `sol.to_xarray().to_netcdf("run.nc", engine="h5netcdf")` saves a
+        run, `xarray.open_dataset("run.nc")` reads it; `to_zarr` does as well, with Zarr.
 
         **Raises:**
 
@@ -162,28 +170,50 @@ class Solution(eqx.Module):
         arrays = {}
         for name, values in self.outputs.items():
             values = np.asarray(values)
-            time = "time" if _same(self.times[name], longest) else f"time_{name}"
-            axes = [*batch, time, *self._axes(name, values.shape[len(batch) + 1 :])]
-            times = np.asarray(_one_of_batch(self.times[name]))
-            coordinates: dict[str, Any] = {time: (time, times, {"units": "ms"})}
-            if self.regions is not None and "region" in axes:
-                coordinates["region"] = list(self.regions)
+            coordinates: dict[str, Any] = {}
+            dims = list(batch)
+            if name in self.times:
+                dims.append("time" if _same(self.times[name], longest) else f"time_{name}")
+                times = np.asarray(_one_of_batch(self.times[name]))
+                coordinates[dims[-1]] = (dims[-1], times, {"units": "ms"})
+            for axis, labels in self._axes(name, values.shape[len(dims) :]):
+                dims.append(axis)
+                if labels is not None:
+                    coordinates[axis] = (axis, list(labels), _AXIS_UNITS.get(axis, {}))
             attributes = {"units": units[name]} if units.get(name) else {}
-            arrays[name] = xr.DataArray(values, coordinates, axes, attrs=attributes)
+            arrays[name] = xr.DataArray(values, coordinates, dims, attrs=attributes)
         return xr.Dataset(arrays)
 
-    def _axes(self, name: str, shape: tuple[int, ...]) -> list[str]:
-        """Names of the axes that come after the time in an output."""
+    def _axes(self, name: str, shape: tuple[int, ...]) -> Axes:
+        """Names and labels of the axes that come after the time in an output."""
+        known = dict(self.axes).get(name)
+        if known is not None and len(known) == len(shape):
+            clashes = {
+                axis
+                for other, axes in self.axes
+                for axis, labels in axes
+                if other != name and (axis, labels) not in known
+            }
+            return tuple(
+                (
+                    f"{axis}_{name}" if axis in clashes else axis,
+                    self.regions if labels is None and axis.startswith("region") else labels,
+                )
+                for axis, labels in known
+            )
         state = np.shape(jax.tree.leaves(self.y1)[0])[len(self._batch) :]
         prefix = "axis" if shape == state else f"{name}_axis"
-        axes = [f"{prefix}_{i}" for i in range(len(shape))]
+        axes: list[Any] = [(f"{prefix}_{i}", None) for i in range(len(shape))]
         if shape and shape[-1:] == state[-1:]:
-            axes[-1] = "region"
-        return axes
+            axes[-1] = ("region", self.regions)
+        return tuple(axes)
 
     def plot(self, names: list[str] | None = None, **options: Any) -> Any:
         """Draws the outputs against time; see `nmm.plot.time_series`."""
         return plot.time_series(self, names, **options)
+
+
+_AXIS_UNITS = {"frequency": {"units": "Hz"}}
 
 
 def _same(times: Any, others: Any) -> bool:

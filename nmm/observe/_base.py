@@ -12,7 +12,6 @@ from jaxtyping import Array, ArrayLike, Float, Int, Shaped
 from .._custom_types import RealScalarLike, Signal
 from .._declare import as_float
 
-
 Axes: TypeAlias = tuple[tuple[str, tuple[str | float, ...] | None], ...]
 """The axes of a sample: the name of each, and its labels or coordinates where it has any."""
 
