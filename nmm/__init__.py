@@ -38,6 +38,7 @@ from .integrate import (
     step as step,
 )
 from .models import (
+    ALN as ALN,
     BVEP as BVEP,
     HORN as HORN,
     AbstractDynamics as AbstractDynamics,
@@ -92,6 +93,8 @@ from .models import (
     WilsonCowanThreePopulation as WilsonCowanThreePopulation,
     WongWang as WongWang,
     WongWangExcInh as WongWangExcInh,
+    ZerlautAdaptationFirstOrder as ZerlautAdaptationFirstOrder,
+    ZerlautAdaptationSecondOrder as ZerlautAdaptationSecondOrder,
     ZetterbergJansen as ZetterbergJansen,
     list_models as list_models,
     observable as observable,

@@ -1,6 +1,7 @@
 """Neural mass models: local dynamics of a region."""
 
 from ._adaptive_qif_dopamine import AdaptiveQIFDopamine as AdaptiveQIFDopamine
+from ._aln import ALN as ALN
 from ._base import (
     AbstractDynamics as AbstractDynamics,
     AbstractModel as AbstractModel,
@@ -79,5 +80,9 @@ from ._wong_wang import WongWang as WongWang
 from ._wong_wang_exc_inh import (
     DecoBalancedExcInh as DecoBalancedExcInh,
     WongWangExcInh as WongWangExcInh,
+)
+from ._zerlaut import (
+    ZerlautAdaptationFirstOrder as ZerlautAdaptationFirstOrder,
+    ZerlautAdaptationSecondOrder as ZerlautAdaptationSecondOrder,
 )
 from ._zetterberg_jansen import ZetterbergJansen as ZetterbergJansen

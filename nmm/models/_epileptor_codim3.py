@@ -81,8 +81,8 @@ class EpileptorCodim3(AbstractEpileptorCodim3):
     became; there it has a kink, and no derivative at the fold. One unit of time is taken as 1 ms.
 
     The seventh power, which keeps $z$ bounded, is not in the paper: `modification` = 0 is without.
-    As The Virtual Brain, but for $\mu_2 < 0$ (where its $x_s$ is no root) and some vanished
-    branches of `N` = 2, 3; and every parameter may be regional.
+    As The Virtual Brain, but for $\mu_2 < 0$, where its $x_s$ is no root; and every parameter may
+    be regional.
 
     Reference: Saggio, Spiegler, Bernard, Jirsa (2017) Journal of Mathematical Neuroscience 7:7.
     """
@@ -195,8 +195,9 @@ def resting_branch(mu1: Array, mu2: Array, N: int) -> Array:
     r"""The root of $x^3 - \mu_2 x - \mu_1$ of the branch `N`, or the real part that is left of it.
 
     With $D = \mu_1^2/4 - \mu_2^3/27$, there are three roots where $D < 0$, and the branch is one of
-    them. Elsewhere there is one: where $\mu_2 < 0$, there never was another; at the others, two of
-    the three branches have become a complex pair, whose real part is half of that root, negative.
+    them. Elsewhere there is one, and the branch is the real part of Cardano's formula with
+    principal cube roots, as published: for `N` = 1, the root itself where $\mu_1 > 0$, and the real
+    part of the other two where $\mu_1 < 0$. Where $\mu_2 < 0$, it is the one root.
     """
     D = mu1**2 / 4 - mu2**3 / 27
     size = root(jnp.abs(D))
@@ -210,9 +211,15 @@ def resting_branch(mu1: Array, mu2: Array, N: int) -> Array:
     cubed = jnp.where(rising, 1, -1) * (jnp.abs(mu1) / 2 + size)
     somewhere = ~three & (cubed != 0)
     larger = jnp.cbrt(jnp.where(somewhere, cubed, 1.0))
-    single = jnp.where(somewhere, larger + mu2 / (3 * larger), 0.0)
-    survives = {1: rising, 2: ~rising, 3: jnp.zeros_like(rising)}[N] | (mu2 < 0)
-    return jnp.where(three, trigonometric, jnp.where(survives, single, -single / 2))
+    smaller = mu2 / (3 * larger)
+    # The principal cube roots of positive and of negative numbers, turned by N, and their real
+    # parts; with mu2 < 0 the one root.
+    of_larger, of_smaller = {1: (-0.5, -0.5), 2: (-0.5, 1.0), 3: (1.0, -0.5)}[N]
+    turned = 1.0 if N == 1 else -0.5
+    weight = jnp.where(rising, turned, of_larger), jnp.where(rising, turned, of_smaller)
+    first, second = (jnp.where(mu2 < 0, 1.0, w) for w in weight)
+    cardano = jnp.where(somewhere, first * larger + second * smaller, 0.0)
+    return jnp.where(three, trigonometric, cardano)
 
 
 def _frame(start: Point, stop: Point) -> tuple[Point, Point]:
