@@ -14,10 +14,18 @@ AVAILABLE = importlib.util.find_spec("tvboptim") is not None
 class TVBOptim:
     """ReducedWongWang on a connectome, Heun, linear instantaneous coupling."""
 
-    def __init__(self, weights: np.ndarray, *, noise: bool = False, per_stage: bool = True):
+    def __init__(
+        self,
+        weights: np.ndarray,
+        *,
+        noise: bool = False,
+        per_stage: bool = True,
+        buffer: str = "roll",
+    ):
         self.weights = np.asarray(weights, np.float32)
         self.noise = noise
         self.per_stage = per_stage
+        self.buffer = buffer
 
     def _network(self, **dynamics: Any) -> Any:
         from tvboptim.experimental.network_dynamics import Network
@@ -45,6 +53,28 @@ class TVBOptim:
 
         run, config = prepare(self._network(), self._solver(), t0=0.0, t1=t1, dt=dt)
         return lambda G: run(eqx.tree_at(lambda c: c.coupling.instant.G, config, G)).ys
+
+    def delayed(self, t1: float, dt: float, delays: np.ndarray, free: str) -> Callable[[Any], Any]:
+        """All states with delays, as a function of the global coupling "G" or of the "weights".
+
+        Delays are rounded to steps and the coupling is held over the step. Of its buffers, "roll"
+        is the default.
+        """
+        from tvboptim.experimental.network_dynamics import Network, prepare
+        from tvboptim.experimental.network_dynamics.coupling import DelayedLinearCoupling
+        from tvboptim.experimental.network_dynamics.dynamics.tvb import ReducedWongWang
+        from tvboptim.experimental.network_dynamics.graph import DenseDelayGraph
+        from tvboptim.experimental.network_dynamics.solvers import Heun
+
+        coupling = DelayedLinearCoupling(incoming_states="S", G=0.2, buffer_strategy=self.buffer)
+        network = Network(
+            dynamics=ReducedWongWang(INITIAL_STATE=(0.1,)),
+            coupling={"delayed": coupling},
+            graph=DenseDelayGraph(jnp.asarray(self.weights), jnp.asarray(delays, jnp.float32)),
+        )
+        run, config = prepare(network, Heun(), t0=0.0, t1=t1, dt=dt)
+        where = (lambda c: c.coupling.delayed.G) if free == "G" else (lambda c: c.graph.weights)
+        return lambda value: run(eqx.tree_at(where, config, value)).ys
 
     def last(self, t1: float, dt: float = 1.0) -> Callable[[Any], Any]:
         """The last state, as a function of the global coupling."""

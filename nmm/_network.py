@@ -8,14 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
-from ._connectome import Connectome
+from ._connectome import AbstractConnectome, Connectome, weighted_sum
 from ._custom_types import Key
 from ._declare import as_float, declarations, is_concrete, parameter_shape
 from ._delays import (
     READINGS,
     Arrivals,
     Held,
-    Reading,
     Spans,
     check_range,
     find_spans,
@@ -44,7 +43,8 @@ class Network(AbstractDynamics):
     **Arguments:**
 
     - `node`: the model of a region, with scalar or regional parameters.
-    - `connectome`: a `nmm.Connectome` or a weight matrix, `W[target, source]`.
+    - `connectome`: a `nmm.Connectome` or a weight matrix, `W[target, source]`; or, for coupling
+        without delay, a `nmm.SparseConnectome` or a `nmm.ParcelConnectome`.
     - `coupling`: a `nmm.coupling.AbstractCoupling`, `nmm.coupling.Linear()` by default; or a tuple
         of several, each with a `source` and a `target` of its own. What arrives at the same target
         adds up. Then `connectome` may be a tuple too, with one for each coupling.
@@ -74,20 +74,20 @@ class Network(AbstractDynamics):
     """
 
     node: AbstractModel
-    connectome: Connectome | tuple[Connectome, ...]
+    connectome: AbstractConnectome | tuple[AbstractConnectome, ...]
     coupling: AbstractCoupling | tuple[AbstractCoupling, ...]
     noise: AbstractNoise | tuple[AbstractNoise, ...] | None
     stimulus: Stimulus | tuple[Stimulus, ...] | None
     speed: Array | tuple[Array | None, ...] | None
     delays: Array | tuple[Array | None, ...] | None
-    reading: Reading = eqx.field(static=True)
+    reading: str = eqx.field(static=True)
     hold: bool = eqx.field(static=True)
     spans: tuple[Spans | None, ...] = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
         node: AbstractModel,
-        connectome: Connectome | Array | tuple[Connectome | Array, ...],
+        connectome: AbstractConnectome | Array | tuple[AbstractConnectome | Array, ...],
         coupling: AbstractCoupling | tuple[AbstractCoupling, ...] | None = None,
         *,
         noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
@@ -96,7 +96,7 @@ class Network(AbstractDynamics):
         delays: ArrayLike | tuple[ArrayLike | None, ...] | None = None,
         speed_range: tuple[float | int, float | int] | None = None,
         delay_range: tuple[ArrayLike, ArrayLike] | None = None,
-        reading: Reading = "linear",
+        reading: str = "linear",
         hold: bool = False,
     ):
         self.node = node
@@ -242,7 +242,7 @@ class Network(AbstractDynamics):
 
     @property
     def shape(self) -> tuple[int]:
-        return (_tuple(self.connectome)[0].weights.shape[-1],)
+        return (_tuple(self.connectome)[0].n_regions,)
 
     @property
     def State(self) -> type:
@@ -266,7 +266,7 @@ class Network(AbstractDynamics):
         return _tuple(self.coupling)
 
     @property
-    def connectomes(self) -> tuple[Connectome, ...]:
+    def connectomes(self) -> tuple[AbstractConnectome, ...]:
         """The connectome of each coupling."""
         given = _tuple(self.connectome)
         return given * len(self._couplings) if len(given) == 1 else given
@@ -319,13 +319,15 @@ class Network(AbstractDynamics):
         arrivals = delayed if isinstance(delayed, Arrivals) else self._arrivals(delayed)
         total: dict[str, Array] = {}
         for i, (coupling, sent) in enumerate(zip(self._couplings, self._sent(state), strict=True)):
-            sums, weights = arrivals.sums[i], arrivals.weights[i]
-            if weights is not None:
-                now = jax.tree.map(
-                    functools.partial(_weighted_sum, weights), coupling.message(sent)
-                )
+            sums, row_sums, weights = arrivals.sums[i], arrivals.row_sums[i], arrivals.weights[i]
+            if self.spans[i] is None:
+                connectome = self.connectomes[i]
+                sums = jax.tree.map(connectome.weighted_sum, coupling.message(sent))
+                row_sums = connectome.strength
+            elif weights is not None:
+                now = jax.tree.map(functools.partial(weighted_sum, weights), coupling.message(sent))
                 sums = now if sums is None else jax.tree.map(jnp.add, sums, now)
-            heard = coupling.receive(sent, sums, arrivals.row_sums[i])
+            heard = coupling.receive(sent, sums, row_sums)
             target = self._target(coupling)
             total[target] = total[target] + heard if target in total else heard
         return total
@@ -335,14 +337,14 @@ class Network(AbstractDynamics):
         weights = []
         for spans, connectome in zip(self.spans, self.connectomes, strict=True):
             if spans is None:
-                weights.append(connectome.weights)
+                weights.append(None)
             else:
                 at_once = spans.edges_at_once
                 found = jnp.where(at_once, connectome.weights, 0) if at_once.any() else None
                 weights.append(found)
         sums = delayed if isinstance(self.coupling, tuple) and delayed is not None else (delayed,)
         sums = self._for_each(None) if delayed is None else tuple(sums)
-        rows = tuple(jnp.sum(connectome.weights, axis=-1) for connectome in self.connectomes)
+        rows = tuple(connectome.strength for connectome in self.connectomes)
         return Arrivals(sums, tuple(weights), rows)
 
     def receive(self, t: Any, state: Any, inputs: Any, delayed: Any = None) -> Any:
@@ -376,18 +378,11 @@ def _tuple(one_or_several: Any) -> tuple[Any, ...]:
     return one_or_several if isinstance(one_or_several, tuple) else (one_or_several,)
 
 
-def _as_connectome(connectome: Connectome | Array) -> Connectome:
-    return connectome if isinstance(connectome, Connectome) else Connectome(connectome)
+def _as_connectome(connectome: AbstractConnectome | Array) -> AbstractConnectome:
+    return connectome if isinstance(connectome, AbstractConnectome) else Connectome(connectome)
 
 
 def _floats(values: Any) -> Any:
     if isinstance(values, tuple):
         return tuple(map(_floats, values))
     return None if values is None else as_float(values)
-
-
-def _weighted_sum(weights: Array, features: Array) -> Array:
-    """Over the sources, for each target; axes in front of the regions are batches."""
-    # Not `features @ weights.T`, whose transpose is computed again in every step.
-    last = features.ndim - 1
-    return jax.lax.dot_general(features, weights, (((last,), (1,)), ((), ())))

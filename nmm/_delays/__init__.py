@@ -1,7 +1,7 @@
 """Conduction delays by the method of steps."""
 
 from ._plan import DelayPlan as DelayPlan, plan_delays as plan_delays
-from ._reading import READINGS as READINGS, Reading as Reading, fractions as fractions
+from ._reading import READINGS as READINGS, fractions as fractions
 from ._spans import (
     Spans as Spans,
     check_range as check_range,

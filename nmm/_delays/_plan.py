@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from ._reading import Reading, points, whole_steps
+from ._reading import points, whole_steps
 from ._spans import Spans
 
 
@@ -44,7 +44,7 @@ class DelayPlan:
     chunks: tuple[int, ...]
     groups: tuple[tuple[Group | None, ...], ...]
     spans: tuple[Spans | None, ...]
-    reading: Reading
+    reading: str
     dt: float
 
     @property
@@ -71,13 +71,13 @@ class DelayPlan:
         return _lags(self.spans[coupling], self.dt, self.reading)
 
 
-def _lags(spans: Spans, dt: float, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+def _lags(spans: Spans, dt: float, reading: str) -> tuple[np.ndarray, np.ndarray]:
     return tuple(whole_steps(x / dt, reading) for x in (spans.shortest, spans.longest))
 
 
 @functools.lru_cache(maxsize=256)
 def plan_delays(
-    spans: tuple[Spans | None, ...], dt: float, reading: Reading, steps: int
+    spans: tuple[Spans | None, ...], dt: float, reading: str, steps: int
 ) -> DelayPlan:
     """Plans a run of `steps` steps of `dt` ms."""
     lags, delayed = [], []

@@ -1,0 +1,320 @@
+"""Conduction delays: exact solutions, orders, gradients, and what does not fit."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from gradients import assert_gradients_match_differences
+from tiny import Relax
+
+import nmm
+
+State = Relax.State
+TWO = jnp.array([[0.0, 1.0], [0.0, 0.0]])
+
+
+def start(x):
+    return State(x=jnp.asarray(x), y=0.0)
+
+
+def network(weights, rate=0.0, coupling=None, **options):
+    return nmm.Network(Relax(rate=rate), jnp.asarray(weights), coupling, **options)
+
+
+# Known solutions.
+
+
+def test_the_method_of_steps_by_hand():
+    # x' = -a x(t - tau) from x = 1: a polynomial of degree k + 1 in the k-th interval.
+    a, tau, dt = 0.3, 2.0, 0.25
+    net = network([[-a]], delays=jnp.array([[tau]]))
+    sol = nmm.simulate(net, 3 * tau, dt, y0=start([1.0]))
+    t = sol.ts
+    exact = 1 - a * t + np.where(t > tau, a**2 * (t - tau) ** 2 / 2, 0)
+    exact -= np.where(t > 2 * tau, a**3 * (t - 2 * tau) ** 3 / 6, 0)
+    # Trapezoids are exact as long as the slope is linear.
+    twice = t <= 2 * tau
+    np.testing.assert_allclose(sol["x"][twice, 0], exact[twice], atol=1e-15)
+    assert 1e-5 < np.max(np.abs(sol["x"][:, 0] - exact)) < a**3 * dt**2 * tau / 12 * 1.01
+
+
+RATE = jnp.array([0.3, 0.4, 0.2, 0.1])
+GAIN = np.array([-0.5, -0.6, 0.1, -0.3])
+DELAY = np.array([1.5, 0.06, 0.0, 4.26])
+
+
+def modes():
+    """A root of lambda = -rate + gain exp(-lambda delay) for each of four regions."""
+    special = pytest.importorskip("scipy.special")
+    rate, delay = np.asarray(RATE), np.where(DELAY > 0, DELAY, 1.0)
+    roots = special.lambertw(GAIN * delay * np.exp(rate * delay)) / delay - rate
+    roots = np.where(DELAY > 0, roots, GAIN - rate)
+    np.testing.assert_allclose(roots, -rate + GAIN * np.exp(-roots * DELAY), rtol=1e-12)
+    assert np.sum(np.abs(roots.imag) > 0.1) == 2
+    return roots
+
+
+@pytest.mark.parametrize(
+    "solver, reading, expected",
+    [
+        (nmm.Euler(), "linear", 1),
+        (nmm.Heun(), "linear", 2),
+        (nmm.Heun(), "nearest", None),
+        (nmm.RungeKutta4(), "cubic", 4),
+    ],
+)
+def test_decay_and_frequency_are_those_of_the_characteristic_roots(solver, reading, expected):
+    # Delays of no, of less than one, and of several steps, and all a third or two beyond whole
+    # ones, so that the error of reading shrinks evenly.
+    roots = modes()
+    net = network(np.diag(GAIN), RATE, delays=np.diag(DELAY), reading=reading)
+    history = lambda t: State(x=jnp.exp(roots * t).real, y=0.0)  # noqa: E731
+    errors = []
+    for n in (50, 200):
+        run = {"y0": start(np.ones(4)), "history": history, "solver": solver, "save": []}
+        end = nmm.simulate(net, 9.0, 9.0 / n, **run).y1.x
+        errors.append(np.abs(end - np.exp(roots * 9.0).real))
+    if expected is None:  # The error of rounding shrinks as it happens.
+        assert 1e-3 < np.max(errors[1]) < 2e-2
+    else:
+        orders = np.log2(errors[0] / errors[1]) / 2
+        assert np.all(orders > expected - 0.5)
+        np.testing.assert_allclose(np.median(orders), expected, atol=0.25)
+
+
+def test_row_is_target_and_column_is_source_also_of_delays():
+    delays = jnp.array([[0.0, 2.0], [0.5, 0.0]])
+    run = {"y0": start([0.0, 1.0]), "history": start([0.0, 0.0]), "solver": nmm.Euler()}
+    x = nmm.simulate(network(TWO, delays=delays, reading="nearest"), 4.0, 0.25, **run)["x"]
+    np.testing.assert_array_equal(x[:, 1], 1.0)
+    np.testing.assert_allclose(x[:, 0], np.maximum(np.arange(16) / 4 - 1.75, 0))
+
+
+# The same whatever the plan.
+
+
+def by_hand(weights, delays, x, dt, steps):
+    """Heun steps of x' = -x/2 + 0.8 sum W sin(x_j(t - tau) - x_i), read linearly, edge by edge."""
+    n = len(x)
+    sines, cosines = ([f(x)] * 100 for f in (np.sin, np.cos))
+    out = []
+
+    def slope(x, fraction):
+        sums = np.zeros((2, n))
+        for k, f in enumerate((np.sin, np.cos)):
+            path = np.array([*(sines, cosines)[k], f(x)])
+            times = np.append(np.arange(len(path) - 1.0), len(path) - 2 + max(fraction, 1e-12))
+            for i, j in np.ndindex(n, n):
+                d = delays[i, j] / dt
+                grid = len(path) - 2 + np.array([0.0, 1.0]) - d
+                if d >= 1:  # Linear between grid points, and between these at the stages.
+                    ends = np.interp(grid, times[:-1], path[:-1, j])
+                    value = ends[0] + fraction * (ends[1] - ends[0])
+                else:
+                    before = path[-3, j] + fraction * (path[-2, j] - path[-3, j])
+                    value = (1 - d) * path[-1, j] + d * before
+                sums[k, i] += weights[i, j] * value
+        return -0.5 * x + 0.8 * (sums[0] * np.cos(x) - sums[1] * np.sin(x))
+
+    for _ in range(steps):
+        k1 = dt * slope(x, 0.0)
+        k2 = dt * slope(x + k1, 1.0)
+        x = x + 0.5 * (k1 + k2)
+        sines.append(np.sin(x))
+        cosines.append(np.cos(x))
+        out.append(x)
+    return np.array(out)
+
+
+@pytest.mark.parametrize("shortest, chunks", [(3.4, (9, 3)), (0.0, (4, 1))])
+def test_nested_chunks_are_a_loop_by_hand(shortest, chunks):
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(5, 5)) * (rng.uniform(size=(5, 5)) < 0.8)
+    delays = rng.choice([shortest, 3.4, 4.75, 9.6, 11.0, 14.2], size=(5, 5)) * 0.25
+    delays[0, 1], weights[0, 1] = 0.25 * shortest, 1.0
+    net = network(weights, 0.5, nmm.coupling.Kuramoto(0.8), delays=delays)
+    y0 = rng.normal(size=(2, 5))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nmm._delays._plan._choose", lambda *args: chunks)
+        nmm._delays.plan_delays.cache_clear()
+        sol = nmm.simulate(net, 40 * 0.25, 0.25, y0=start(y0), save="x")
+    nmm._delays.plan_delays.cache_clear()
+    for i in range(2):
+        expected = by_hand(weights, delays, y0[i], 0.25, 40)
+        np.testing.assert_allclose(sol["x"][:, i], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_delays_of_zero_are_no_delays():
+    weights, y0 = jr.normal(jr.key(0), (4, 4)), start(jr.normal(jr.key(1), (4,)))
+    alone = nmm.simulate(network(weights, 0.7), 5.0, 0.1, y0=y0)["x"]
+    none = network(weights, 0.7, delays=jnp.zeros((4, 4)))
+    assert not none.delayed
+    np.testing.assert_array_equal(nmm.simulate(none, 5.0, 0.1, y0=y0)["x"], alone)
+    could = network(weights, 0.7, delays=jnp.zeros((4, 4)), delay_range=(0.0, 1.0))
+    assert could.delayed
+    np.testing.assert_allclose(nmm.simulate(could, 5.0, 0.1, y0=y0)["x"], alone, rtol=1e-12)
+
+
+def test_a_history_may_be_given_in_many_forms():
+    net = network(TWO, delays=jnp.full((2, 2), 1.3))
+    ts = 0.1 * jnp.arange(-13, 1)
+    wave = lambda t: jnp.stack([0 * t, jnp.cos(t)], axis=-1)  # noqa: E731
+    run = {"y0": start([0.0, 1.0]), "save": "x"}
+    ends = [
+        nmm.simulate(net, 3.0, 0.1, history=history, **run)["x"]
+        for history in (wave, lambda t: State(wave(t), 0.0), wave(ts), State(wave(ts), 0.0))
+    ]
+    for end in ends[1:]:
+        np.testing.assert_allclose(end, ends[0], rtol=1e-14)
+    x0 = nmm.simulate(net, 1.0, 0.1, history=lambda t: wave(t), **run)["x"][:, 0]
+    np.testing.assert_allclose(x0, np.sin(0.1 * np.arange(1, 11) - 1.3) + np.sin(1.3), atol=2e-3)
+    held = nmm.simulate(net, 3.0, 0.1, **run)["x"]
+    np.testing.assert_array_equal(nmm.simulate(net, 3.0, 0.1, history=run["y0"], **run)["x"], held)
+    assert not np.allclose(held, ends[0])
+
+
+# A brain, in which everything is at work.
+
+WEIGHTS = jnp.array([[0.0, 0.5, 0.1], [0.3, 0.0, 0.2], [0.1, 0.4, 0.05]])
+LENGTHS = jnp.array([[0.0, 11.0, 33.0], [11.0, 0.0, 70.0], [33.0, 70.0, 0.0]])
+
+
+def brain(G=0.9, speed=3.0, weights=WEIGHTS, lengths=LENGTHS, delays=None, **options):
+    conn = nmm.Connectome(weights, lengths)
+    options = {"speed_range": (2.0, 9.0)} | options if delays is None else options
+    couplings = (
+        nmm.coupling.Linear(G=G),
+        nmm.coupling.Linear(G=0.1 * G, source="S_i", target="I_ext"),
+    )
+    speed = speed if delays is None else None
+    return nmm.Network(nmm.WongWangExcInh(), conn, couplings, speed=speed, delays=delays, **options)
+
+
+NOISE = (nmm.noise.White(S_e=0.01), nmm.noise.OrnsteinUhlenbeck(0.02, 20.0, onto="I_ext"))
+
+
+def noisy(net, t1=150.0, y0=None):
+    save = {"S_e": "S_e", "H_e": "H_e", "mean": nmm.observe.TemporalAverage(15.0)}
+    run = {"noise": NOISE, "save": save, "save_every": 5.0, "y0": y0, "throw": False}
+    key = None if isinstance(y0, nmm.Solution) else jr.key(0)
+    return nmm.simulate(net, t1, 1.0, key=key, **run)
+
+
+@eqx.filter_jit
+def speeds(net, values):
+    at = lambda net: net.speed  # noqa: E731
+    return jax.vmap(lambda v: noisy(eqx.tree_at(at, net, v)))(values)
+
+
+def test_a_batch_over_speed_is_each_alone_and_what_leaves_the_range_fails():
+    values = jnp.array([2.0, 3.0, 9.0, 9.1])
+    batch = speeds(brain(), values)
+    failed = batch.result == nmm.RESULTS.delay_outside
+    np.testing.assert_array_equal(failed, [False, False, False, True])
+    assert np.all(np.isnan(batch["S_e"][3]))
+    alone = noisy(brain(speed=9.0))
+    for name in ("S_e", "H_e", "mean"):
+        np.testing.assert_allclose(batch[name][2], alone[name], rtol=1e-9)
+    assert not np.allclose(batch["H_e"][1], alone["H_e"], rtol=1e-6)
+
+
+def test_a_run_in_pieces_is_the_run_in_one():
+    net = brain()
+    whole = noisy(net)
+    sols = [noisy(net, 15.0)]
+    for t1 in (37.0, 98.0):
+        sols.append(noisy(net, t1, sols[-1]))
+    for name in ("S_e", "H_e", "mean"):
+        times, joined = (
+            np.concatenate([getattr(sol, kind)[name] for sol in sols]) for kind in ("times", "ys")
+        )
+        np.testing.assert_array_equal(times, whole.times[name])
+        np.testing.assert_allclose(joined, whole[name], rtol=1e-12)
+    # From its last state alone it forgets what was under way.
+    assert not np.allclose(noisy(net, 37.0, sols[0].y1)["H_e"], sols[1]["H_e"], rtol=1e-6)
+
+
+def test_gradients_in_gain_speed_weights_delays_and_lengths():
+    def outputs(p):
+        weights = WEIGHTS * p[2:11].reshape(3, 3)
+        lengths = LENGTHS * p[11:20].reshape(3, 3)
+        by_speed = brain(p[0], p[1], weights, lengths, delay_range=(0.0, 50.0))
+        delays = jnp.asarray(LENGTHS) / 4.0 * p[11:20].reshape(3, 3)
+        direct = brain(p[0], None, weights, None, delays=delays, delay_range=(0.0, 50.0))
+        run = {"t1": 90.0, "dt": 1.0, "save": "S_e", "save_every": 30.0}
+        y0 = brain().State(S_e=jnp.array([0.2, 0.5, 0.8]), S_i=jnp.array(0.1))
+        ends = [nmm.simulate(n, y0=y0, **run)["S_e"] for n in (by_speed, direct)]
+        return jnp.concatenate([end.ravel() for end in ends])
+
+    p = jnp.concatenate([jnp.array([0.9, 3.1]), jnp.linspace(0.9, 1.1, 18)])
+    assert_gradients_match_differences(outputs, p, step=1e-6, rtol=1e-5)
+
+
+# What does not fit.
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"delays": -jnp.ones((2, 2))}, "`delays` should be finite and not negative"),
+        ({"delays": jnp.array([[0.0, jnp.nan], [0.0, 0.0]])}, r"the first, nan, at \(0, 1\)"),
+        ({"delays": jnp.ones((3, 3))}, r"`delays` should have the shape \(2, 2\)"),
+        ({"speed": 0.0}, "`speed` should be above 0"),
+        ({"speed": jnp.nan}, "`speed` should be above 0"),
+        ({"speed": 3.0, "delays": jnp.ones((2, 2))}, "One of `speed` and `delays`"),
+        ({"speed": 3.0, "speed_range": (4.0, 5.0)}, r"not in \[2, 2.5\] ms"),
+        ({"speed": 3.0, "speed_range": (0.0, 5.0)}, "`speed_range` should be .* above 0"),
+        ({"delays": jnp.ones((2, 2)), "delay_range": (2.0, 3.0)}, "`delays` should be within"),
+        ({"delays": jnp.ones((2, 2)), "delay_range": (3.0, 2.0)}, "`delay_range` should be"),
+        ({"delays": jnp.ones((2, 2)), "speed_range": (1.0, 2.0)}, "go with a `speed`"),
+        ({"delay_range": (1.0, 2.0)}, "go with `delays` or a `speed`"),
+        ({"speed": 3.0, "reading": "spline"}, "`reading` should be one of"),
+        ({"delays": (jnp.ones((2, 2)),) * 2}, "got 2 for 1 couplings"),
+    ],
+)
+def test_bad_delays_are_named(options, message):
+    conn = nmm.Connectome(TWO, jnp.full((2, 2), 10.0))
+    with pytest.raises(ValueError, match=message):
+        nmm.Network(Relax(), conn, **options)
+
+
+def test_a_speed_needs_tract_lengths_and_a_traced_one_a_range():
+    with pytest.raises(ValueError, match="`speed` should go with `tract_lengths`"):
+        network(TWO, speed=3.0)
+    conn = nmm.Connectome(TWO, jnp.full((2, 2), 10.0))
+    with pytest.raises(ValueError, match="`speed_range` or `delay_range` should be given"):
+        jax.jit(lambda v: nmm.Network(Relax(), conn, speed=v).speed)(3.0)
+    # All else may be built inside of compiled code.
+    build = lambda v: nmm.Network(Relax(), conn, nmm.coupling.Linear(v), speed=2)  # noqa: E731
+    assert jax.jit(lambda v: build(v).coupling.G)(3.0) == 3.0
+
+
+def test_what_changes_later_is_refused_by_name():
+    net = network(TWO, delays=jnp.ones((2, 2)))
+    slower = eqx.tree_at(lambda n: n.delays, net, jnp.full((2, 2), 1.5))
+    with pytest.raises(ValueError, match=r"from region 1 to region 0: 1.5 ms, not in \[1, 1\]"):
+        nmm.simulate(slower, 1.0, 0.1)
+    more = eqx.tree_at(lambda n: n.connectome.weights, net, jnp.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"`weights` should stay 0 .* the first at \(0, 0\)"):
+        nmm.simulate(more, 1.0, 0.1)
+    with pytest.raises(ValueError, match="at least 11 rows"):
+        nmm.simulate(net, 1.0, 0.1, history=jnp.ones((10, 2)))
+    with pytest.raises(ValueError, match="rows of the shape"):
+        nmm.simulate(net, 1.0, 0.1, history=jnp.ones((20, 3)))
+    with pytest.raises(TypeError, match="`history` should be"):
+        nmm.simulate(net, 1.0, 0.1, history="rest")
+    with pytest.raises(ValueError, match="`history` should go with a network that has delays"):
+        nmm.simulate(network(TWO), 1.0, 0.1, history=jnp.ones(2))
+    with pytest.raises(ValueError, match="reaches back 12 steps"):
+        nmm.simulate(net, 1.0, 0.1, y0=nmm.simulate(network(TWO), 1.0, 0.1))
+
+
+def test_a_delayed_field_needs_what_arrives():
+    net = network(jnp.array([[0.5, 1.0], [2.0, 0.0]]), delays=jnp.array([[0.0, 1.0], [1.0, 0.0]]))
+    state = start([1.0, 3.0])
+    with pytest.raises(ValueError, match="`delayed` should be given"):
+        net.vector_field(0.0, state, None)
+    slope = net.vector_field(0.0, state, None, delayed=jnp.array([10.0, 20.0]))
+    np.testing.assert_allclose(slope.x, [10.5, 20.0])
