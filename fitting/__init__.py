@@ -14,6 +14,7 @@ from ._evaluate import evaluate as evaluate
 from ._fit import fit as fit
 from ._fit_result import FitResult as FitResult
 from ._fits import Fits as Fits
+from ._group import fit_group as fit_group
 from ._multi_start import multi_start as multi_start
 from ._parameters import Parameters as Parameters, free_parameters as free_parameters
 from ._provenance import Provenance as Provenance
@@ -27,3 +28,4 @@ from ._structures import (
 )
 from ._sweep import sweep as sweep
 from ._sweep_result import SweepResult as SweepResult
+from ._uncertainty import Uncertainty as Uncertainty, uncertainty as uncertainty

@@ -27,7 +27,8 @@ def write(path: Path, arrays: Mapping[str, Any]) -> None:
 def read(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays of a file; `None`, with a warning, if it is damaged."""
     try:
-        with np.load(path) as file:
+        # Of a damaged file, NumPy would leave the one that it opens itself open.
+        with open(path, "rb") as content, np.load(content) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         warnings.warn(f"{path} is left aside, since it is damaged: {error}", stacklevel=2)

@@ -143,14 +143,14 @@ def _default(bounds: tuple[float | None, float | None] | None) -> AbstractConstr
 
 
 def _regional(model: Any, path: str, value: Array, core: tuple[int, ...]) -> Array:
+    if value.ndim > len(core):
+        return value
     regions = getattr(model, "shape", ())
     if not regions:
         raise ValueError(
             f"`{path}` cannot be made regional, since the model does not say how many regions "
             "there are: make it a `nmm.Network`, or give the parameter one value a region."
         )
-    if value.ndim > len(core):
-        return value
     return jnp.broadcast_to(value[..., None], (*value.shape, *regions))
 
 

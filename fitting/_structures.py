@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from nmm._declare import as_float
+
 from ._constraints import AbstractConstraint, Real
 
 
@@ -223,7 +225,7 @@ class Regression(AbstractConstraint):
     """
 
     maps: Float[Array, "maps regions"] = eqx.field(
-        converter=lambda maps: jnp.atleast_2d(jnp.asarray(maps, jnp.result_type(float, maps)))
+        converter=lambda maps: jnp.atleast_2d(as_float(maps))
     )
     constraint: AbstractConstraint = eqx.field(default_factory=Real)
     shape: Literal["region"] | None = eqx.field(default="region", static=True, init=False)
