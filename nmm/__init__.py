@@ -17,13 +17,19 @@ from ._balance import (
     critical_coupling as critical_coupling,
 )
 from ._check import Check as Check, check as check
-from ._connectome import Connectome as Connectome
+from ._connectome import AbstractConnectome as AbstractConnectome, Connectome as Connectome
 from ._custom_types import Parameter as Parameter, Value as Value
 from ._declare import param as param, slot as slot, variable as variable
 from ._describe import describe as describe
 from ._horn_network import HORNLayer as HORNLayer, HORNNetwork as HORNNetwork
 from ._jansen_rit_tr import JansenRitTR as JansenRitTR
+from ._kernels import (
+    Exponential as Exponential,
+    Gaussian as Gaussian,
+    MexicanHat as MexicanHat,
+)
 from ._network import Network as Network
+from ._sparse import ParcelConnectome as ParcelConnectome, SparseConnectome as SparseConnectome
 from ._wilson_cowan_delayed import wilson_cowan_delayed as wilson_cowan_delayed
 from .integrate import (
     RESULTS as RESULTS,
@@ -31,7 +37,9 @@ from .integrate import (
     Euler as Euler,
     ExponentialEuler as ExponentialEuler,
     Heun as Heun,
+    ItoHeun as ItoHeun,
     RungeKutta4 as RungeKutta4,
+    RunState as RunState,
     SemiImplicitEuler as SemiImplicitEuler,
     Solution as Solution,
     simulate as simulate,
@@ -46,6 +54,7 @@ from .models import (
     AbstractModel as AbstractModel,
     AbstractTransfer as AbstractTransfer,
     AdaptiveQIFDopamine as AdaptiveQIFDopamine,
+    BilinearDCM as BilinearDCM,
     CanonicalMicrocircuit as CanonicalMicrocircuit,
     CoombesByrne as CoombesByrne,
     CoombesByrne4D as CoombesByrne4D,

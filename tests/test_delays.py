@@ -1,5 +1,6 @@
 """Conduction delays: exact solutions, orders, gradients, and what does not fit."""
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -318,3 +319,45 @@ def test_a_delayed_field_needs_what_arrives():
         net.vector_field(0.0, state, None)
     slope = net.vector_field(0.0, state, None, delayed=jnp.array([10.0, 20.0]))
     np.testing.assert_allclose(slope.x, [10.5, 20.0])
+
+
+@pytest.mark.parametrize("options", [{}, {"reading": "nearest", "hold": True}])
+def test_steps_in_a_loop_of_ones_own_are_a_run(options):
+    net = network(TWO - 0.5, delays=jnp.array([[0.0, 2.3], [0.4, 1.0]]), **options)
+    y0 = start([1.0, -1.0])
+    sol = nmm.simulate(net, 6.0, 0.5, y0=y0)
+
+    def body(run, _):
+        new = nmm.step(net, run, dt=0.5)
+        return new, new.state.x
+
+    first = nmm.RunState.start(net, y0, dt=0.5)
+    x = jax.lax.scan(body, first, None, length=12)[1]
+    np.testing.assert_allclose(x, sol["x"], rtol=1e-13)
+    with pytest.raises(TypeError, match="`state` should be a `nmm.RunState`"):
+        nmm.step(net, y0, dt=0.5)
+    with pytest.raises(ValueError, match="`dt` should be that of the history"):
+        nmm.step(net, first, dt=0.25)
+    with pytest.raises(ValueError, match="fixed step"):
+        nmm.simulate(net, 1.0, 0.5, stepsize_controller=diffrax.ConstantStepSize())
+
+
+def test_delays_within_a_region():
+    # Each population hears itself and the other after delays of its own, on a network of one.
+    node = nmm.WilsonCowan(weights=jnp.zeros((2, 2)), k_E=0.9, k_I=0.9)
+    ways = [("rE", "rE_inp", 12.0), ("rI", "rE_inp", -4.0), ("rE", "rI_inp", 13.0)]
+    couplings = tuple(nmm.coupling.Linear(g, source=s, target=t) for s, t, g in ways)
+    conn = jnp.ones((1, 1))
+    delays = tuple(jnp.array([[d]]) for d in (2.0, 1.5, 0.0))
+    net = nmm.Network(node, conn, couplings, delays=delays)
+    assert [one is None for one in net.spans] == [False, False, True]
+    sol = nmm.simulate(net, 3.0, 0.5, y0=net.State(jnp.full(1, 0.3), jnp.full(1, 0.1)))
+    # Until the shortest delay has passed, what is heard with delay is constant.
+    inputs = lambda rE: node.Inputs(rE_inp=12.0 * 0.3 - 4.0 * 0.1, rI_inp=13.0 * rE)  # noqa: E731
+    state = net.State(jnp.full(1, 0.3), jnp.full(1, 0.1))
+    for n in range(3):
+        k1 = node.vector_field(0.0, state, inputs(state.rE))
+        mid = jax.tree.map(lambda x, k: x + 0.5 * k, state, k1)
+        k2 = node.vector_field(0.0, mid, inputs(mid.rE))
+        state = jax.tree.map(lambda x, a, b: x + 0.25 * (a + b), state, k1, k2)
+        np.testing.assert_allclose(sol["rE"][n], state.rE, rtol=1e-12)

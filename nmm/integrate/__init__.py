@@ -10,7 +10,8 @@ from ._solvers import (
     Euler as Euler,
     ExponentialEuler as ExponentialEuler,
     Heun as Heun,
+    ItoHeun as ItoHeun,
     RungeKutta4 as RungeKutta4,
     SemiImplicitEuler as SemiImplicitEuler,
 )
-from ._step import step as step
+from ._step import RunState as RunState, step as step

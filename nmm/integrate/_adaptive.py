@@ -11,8 +11,8 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array
 
-from ..noise._base import start_forcing
-from ._field import Diffusion, Moment, clip
+from ..noise._base import mix, start_forcing
+from ._field import Diffusion, Moment, clip, fill_state
 from ._outputs import evaluate_signal
 from ._problem import Problem
 from ._solution import RESULTS, Ending
@@ -40,6 +40,13 @@ def solve_adaptively(
 
     The dynamic fields of a `Solution`.
     """
+    model = problem.field.model
+    if getattr(model, "delayed", False) or getattr(model, "hold", False):
+        what = "delays" if model.delayed else "`hold`"
+        raise ValueError(
+            "`stepsize_controller`, `adjoint` and `event` should be left out, since a network with "
+            f"{what} runs with a fixed step."
+        )
     previous = problem.previous
     if previous is not None and previous.dt is not None:
         raise ValueError(
@@ -153,16 +160,28 @@ def _solve(problem, controller, adjoint, event, max_steps, begin, segment, times
             },
         )
 
-    def diffusion(t: Any, y: Augmented, args: Any) -> lx.DiagonalLinearOperator:
+    def diffusion(t: Any, y: Augmented, args: Any) -> lx.AbstractLinearOperator:
         del args
-        white = Diffusion(problem.diffusions)(t, visible(y), moment(y)).diagonal
-        return lx.DiagonalLinearOperator(
-            Augmented(
-                state=white,
-                forcing=[n.intensity(v) for n, v in zip(field.forcing, y.forcing, strict=True)],
-                observers=jax.tree.map(jnp.zeros_like, y.observers),
-            )
+        factors = Augmented(
+            state=Diffusion(problem.diffusions)(t, visible(y), moment(y)).diagonal,
+            forcing=[n.intensity(v) for n, v in zip(field.forcing, y.forcing, strict=True)],
+            observers=jax.tree.map(jnp.zeros_like, y.observers),
         )
+        if all(n.mixing is None for n in (*problem.diffusions, *field.forcing)):
+            return lx.DiagonalLinearOperator(factors)
+
+        def mixed(increment: Augmented) -> Augmented:
+            normals = {
+                name: mix(noise, getattr(increment.state, name))
+                for noise in problem.diffusions
+                for name in noise.variables
+            }
+            forcing = [mix(n, w) for n, w in zip(field.forcing, increment.forcing, strict=True)]
+            state = fill_state(increment.state, normals)
+            shared = Augmented(state, forcing, increment.observers)
+            return jax.tree.map(lambda factor, w: factor * w, factors, shared)
+
+        return lx.FunctionLinearOperator(mixed, jax.eval_shape(lambda: y))
 
     start = _start(problem, moment, signal)
     terms: Any = diffrax.ODETerm(drift)

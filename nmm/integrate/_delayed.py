@@ -1,5 +1,6 @@
 """What arrives with delay: how features are stored, what a step hears of them, where they start."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._declare import as_float, is_array_like
-from .._delays import Arrivals, DelayPlan, Tables, fractions, outside
+from .._delays import Arrivals, DelayPlan, Held, Tables, fractions, outside, plan_delays
+from ._field import Moment
 
 Stored = tuple[Float[Array, "regions _ _"] | None, ...]
 """Features of each coupling; `None` of those without delays."""
@@ -155,6 +157,23 @@ def look_up(model: Any, plan: DelayPlan, state: Any) -> Delays:
     # Nothing can come of a delay that is clamped.
     weights = [jnp.where(bad, jnp.nan, w) for w in weights]
     return Delays(Tables(plan, weights, delays, leaf.dtype), layouts, bad)
+
+
+def delays_of(model: Any, dt: float, steps: int, state: Any) -> Delays:
+    """The delays of a network in a run of `steps` steps.
+
+    **Raises:**
+
+    - `ValueError` if they have left their range, as far as they are known.
+    """
+    model.check_delays()
+    return look_up(model, plan_delays(model.spans, dt, model.reading, steps), state)
+
+
+def hold(model: Any, moment: Moment, state: Any) -> Moment:
+    """A moment that hears all through its step what there is at its start."""
+    now = () if moment.delayed is None else (moment.delayed(jnp.zeros_like(moment.length)),)
+    return dataclasses.replace(moment, delayed=Fixed(Held(model.hear(state, *now))))
 
 
 def continued(delays: Delays, previous: Any) -> Stored:

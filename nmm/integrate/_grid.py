@@ -11,10 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._declare import declarations
-from .._delays import Held
 from ..noise._base import AbstractDiffusion, counter_key, start_forcing, step_normals
 from ..stimulus._clock import whole_and_rest
-from ._delayed import Delays, Fixed, Incoming, Stored, add, append
+from ._delayed import Delays, Incoming, Stored, add, append, hold
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._outputs import Outputs, evaluate_signal
 from ._plan import Plan
@@ -246,7 +245,7 @@ class Grid(eqx.Module):
         moment = self._moment(n, row, tuple(zip(carry.forcing, forcing, strict=True)), dtype)
         moment = self._hearing(moment, carry.delayed, after)
         if getattr(self.field.model, "hold", False):
-            moment = self._holding(moment, carry.state)
+            moment = hold(self.field.model, moment, carry.state)
         zero, dt = jnp.zeros((), dtype), jnp.asarray(self.dt, dtype)
         # Inputs may jump from step to step, so that a solver must not reuse its last evaluation.
         jumped = True
@@ -370,12 +369,6 @@ class Grid(eqx.Module):
         delays = self.delays
         heard = Incoming(delays.tables, delays.layouts, delayed, after, moment.length)
         return dataclasses.replace(moment, delayed=heard)
-
-    def _holding(self, moment: Moment, state: Any) -> Moment:
-        """A moment that hears all through the step what there is at its start."""
-        now = () if moment.delayed is None else (moment.delayed(jnp.zeros_like(moment.length)),)
-        heard = Held(self.field.model.hear(state, *now))
-        return dataclasses.replace(moment, delayed=Fixed(heard))
 
     def _terms(self, state: Any, draws: tuple[Array, ...], dt: Array) -> Any:
         drift = diffrax.ODETerm(self.field)

@@ -12,6 +12,8 @@ from .._custom_types import Key, RealScalarLike
 from .._declare import is_concrete
 from ..models._base import AbstractDynamics
 from ..noise import AbstractNoise
+from ..noise._base import check_normals
+from ..noise._multiplicative import corrections
 from ..observe._base import grid_steps
 from ._adaptive import solve_adaptively
 from ._field import Field
@@ -113,6 +115,8 @@ def simulate(
         save_every = positive(save_every, "save_every")
     if not 0 <= transient < t1:
         raise ValueError(f"`transient` should be in [0, {t1}), before `t1`; got {transient}.")
+    if history is not None and not getattr(model, "delayed", False):
+        raise ValueError("`history` should go with a network that has delays, got one without.")
     outputs = parse_save(model, save)
     forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
     steps = None if adapts or dt is None else grid_steps(t1, dt, "`t1`")
@@ -122,11 +126,16 @@ def simulate(
     previous = y0.ending if isinstance(y0, Solution) else None
     if key is None and previous is not None:
         key = previous.key
-    if key is None and (forcing or diffusions):
-        raise ValueError("`key` should be given, since there is noise: `key=jax.random.key(0)`.")
     if solver is None:
         noisy = diffrax.Heun() if forcing or diffusions else diffrax.Tsit5()
         solver = noisy if adapts else Heun()
+    begin = 0 if previous is None else previous.step
+    areas = isinstance(solver, diffrax.AbstractSRK)
+    given = check_normals(forcing + diffusions, None if steps is None else begin + steps, areas)
+    if key is None and (forcing or diffusions):
+        key = jax.random.key(0) if given else None  # It draws nothing.
+    if key is None and not given:
+        raise ValueError("`key` should be given, since there is noise: `key=jax.random.key(0)`.")
     check_solver(solver, bool(forcing or diffusions if adapts else diffusions), adapts)
     state = parse_start(
         model,
@@ -137,7 +146,7 @@ def simulate(
     row = None if rows is None else rows[0]
     check_arrivals(model.node, state, constant, stimuli, row, forcing, diffusions)
     problem = Problem(
-        field=Field(model, constant, stimuli, forcing),
+        field=Field(model, constant, stimuli, forcing, corrections(diffusions, solver)),
         diffusions=diffusions,
         solver=solver,
         outputs=outputs,

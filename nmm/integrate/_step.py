@@ -1,12 +1,17 @@
+import dataclasses
 from typing import Any
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 
 from .._custom_types import Key, RealScalarLike
 from ..models._base import AbstractDynamics
+from ..noise._base import check_normals, fresh_normals
+from ..noise._multiplicative import corrections
+from ._delayed import Incoming, append, delays_of, hold, parse_history
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._problem import (
     check_arrivals,
@@ -18,6 +23,47 @@ from ._problem import (
     take_stimuli,
 )
 from ._solvers import Heun, check_solver
+
+
+class RunState(eqx.Module):
+    """The state of a network with delays, and what is still under way; see `nmm.step`.
+
+    **Attributes:**
+
+    - `state`: a State of the network.
+    - `history`: the features of each coupling until now, `(regions, time, channels)`.
+    - `dt`: ms from one to the next.
+    """
+
+    state: Any
+    history: Any
+    dt: float = eqx.field(static=True)
+
+    @classmethod
+    def start(
+        cls, network: AbstractDynamics, y0: Any = None, *, dt: RealScalarLike, history: Any = None
+    ) -> "RunState":
+        """Before the first step.
+
+        **Arguments:**
+
+        - `y0`: a State to start from, the network's own if `None`.
+        - `dt`: the step in ms.
+        - `history`: what was before the start, `y0` held if `None`; see `nmm.simulate`.
+
+        **Raises:**
+
+        - `ValueError` or `TypeError`, naming the argument, for what does not fit.
+        """
+        check_model(network)
+        if not getattr(network, "delayed", False):
+            raise ValueError("`network` should have delays; without them a State is all it needs.")
+        dt = positive(dt, "dt")
+        state = parse_start(network, y0, ())
+        delays = delays_of(network, dt, 1, state)
+        shape = jax.tree.leaves(state)[0].shape
+        before = parse_history(network, history, shape, delays.plan)
+        return cls(state, before.features(network, delays, state), dt)
 
 
 def step(
@@ -36,7 +82,8 @@ def step(
 
     **Arguments:**
 
-    - `state`: a State of the model.
+    - `state`: a State of the model; of a network with delays a `nmm.RunState`, which
+        `nmm.RunState.start` makes of one.
     - `inputs`: `None`, an `Inputs`, or stimuli and functions of time; see `nmm.simulate`.
     - `dt`: the step in ms.
     - `t`: the time in ms at which the step starts; only functions of time see it.
@@ -48,7 +95,7 @@ def step(
 
     **Returns:**
 
-    The State `dt` later.
+    The State `dt` later, or the `nmm.RunState`.
 
     **Raises:**
 
@@ -60,7 +107,7 @@ def step(
     forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
     if forcing:
         raise ValueError("`noise` with memory has a state of its own; use `nmm.simulate`.")
-    if diffusions and key is None:
+    if key is None and not check_normals(diffusions, 1, False):
         raise ValueError("`key` should be given, since there is noise: `key=jax.random.key(0)`.")
     check_solver(solver, bool(diffusions), False)
     if isinstance(solver, diffrax.AbstractSRK):
@@ -68,19 +115,23 @@ def step(
     constant, stimuli, rows = parse_inputs(model, inputs, None)
     model, own = take_stimuli(model)
     stimuli = own + stimuli
+    run = None
+    if getattr(model, "delayed", False):
+        run, state = _run_state(state, dt)
     state = parse_start(model, state, (), (diffusions, constant, stimuli, rows), name="state")
     check_arrivals(model.node, state, constant, stimuli, None, (), diffusions)
     leaf = jax.tree.leaves(state)[0]
     length = jnp.asarray(dt, leaf.dtype)
-    terms: Any = diffrax.ODETerm(Field(model, constant, stimuli, ()))
-    if key is not None and diffusions:
-        keys = jr.split(key, len(diffusions))
+    field = Field(model, constant, stimuli, (), corrections(diffusions, solver))
+    terms: Any = diffrax.ODETerm(field)
+    if diffusions:
+        keys = [None] * len(diffusions) if key is None else jr.split(key, len(diffusions))
         draws = {
             name: jnp.sqrt(length) * draw
             for k, noise in zip(keys, diffusions, strict=True)
             for name, draw in zip(
                 noise.variables,
-                jr.normal(k, noise.draw_shape(leaf.shape), leaf.dtype),
+                fresh_normals(noise, k, leaf.shape, leaf.dtype),
                 strict=True,
             )
         }
@@ -88,6 +139,30 @@ def step(
         terms = diffrax.MultiTerm(terms, diffrax.ControlTerm(Diffusion(diffusions), control))
     moment = Moment((jnp.asarray(t, leaf.dtype), jnp.zeros((), leaf.dtype)), None, (), length)
     zero = jnp.zeros_like(length)
+    delays = None
+    if run is not None:
+        delays = delays_of(model, dt, 1, state)
+        recent = delays.recent(run.history)
+        after = jax.tree.map(lambda x: x[0], delays.arriving(run.history, 1))
+        heard = Incoming(delays.tables, delays.layouts, recent, after, length)
+        moment = dataclasses.replace(moment, delayed=heard)
+    if getattr(model, "hold", False):
+        moment = hold(model, moment, state)
     solver_state = solver.init(terms, zero, length, state, moment)
     new, *_ = solver.step(terms, zero, length, state, moment, solver_state, True)
-    return clip(new) if bounded else new
+    new = clip(new) if bounded else new
+    if run is None or delays is None:
+        return new
+    sent = jax.tree.map(lambda x: x[None], delays.pack(model.messages(new)))
+    return RunState(new, append(run.history, sent), run.dt)
+
+
+def _run_state(state: Any, dt: float) -> tuple[RunState, Any]:
+    if not isinstance(state, RunState):
+        raise TypeError(
+            "`state` should be a `nmm.RunState`, since the network has delays: "
+            f"`nmm.RunState.start(network, y0, dt=dt)`; got {state!r}."
+        )
+    if state.dt != dt:
+        raise ValueError(f"`dt` should be that of the history, {state.dt} ms, got {dt} ms.")
+    return state, state.state
