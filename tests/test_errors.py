@@ -175,7 +175,7 @@ CASES = {
     ),
     "unknown onto": (
         lambda: run(noise=OrnsteinUhlenbeck(onto="z"), key=KEY),
-        r"`onto` of Ornstein–Uhlenbeck .* `Relax`, one of \['u', 'v', 'x', 'y'\], got 'z'",
+        r"`onto` of `OrnsteinUhlenbeck` .* `Relax`, one of \['u', 'v', 'x', 'y'\], got 'z'",
     ),
     "twice": (
         lambda: run(noise=(White(x=1.0), White(x=0.1)), key=KEY),

@@ -13,6 +13,7 @@ from jaxtyping import Array
 from .._declare import declarations
 from ..models._base import AbstractDynamics
 from ..noise import AbstractDiffusion, AbstractForcing
+from ..noise._multiplicative import Correction
 from ..stimulus._base import Stimulus, inputs_at
 
 
@@ -54,12 +55,15 @@ class Field(eqx.Module):
     - `constant`: inputs that do not change, or `None`.
     - `stimuli`: stimuli and functions `t -> Inputs`, also those of a network.
     - `forcing`: the noises with memory.
+    - `corrections`: what is added to the drift so that the solver converges to what noise that
+        depends on the state means.
     """
 
     model: AbstractDynamics
     constant: Any
     stimuli: tuple[Stimulus, ...]
     forcing: tuple[AbstractForcing, ...]
+    corrections: tuple[Correction, ...]
 
     def external(self, local: Any, moment: Moment) -> tuple[Any, dict[str, Array]]:
         """Inputs from outside of the network, and what is added to derivatives, by name."""
@@ -85,7 +89,8 @@ class Field(eqx.Module):
             if moment.length is not None:
                 value = start + (end - start) * (local / moment.length)
             name = noise.onto or node.target
-            add(slots if name in declarations(node.Inputs) else derivatives, name, value)
+            where = slots if name in declarations(node.Inputs) else derivatives
+            add(where, name, noise.read(value))
         return node.Inputs(**slots), derivatives
 
     def received(self, local: Any, state: Any, moment: Moment) -> Any:
@@ -102,6 +107,9 @@ class Field(eqx.Module):
         external, derivatives = self.external(local, moment)
         time = moment.time + local
         received = self._receive(local, state, moment, external)
+        for correction in self.corrections:
+            for name, value in correction(time, state).items():
+                derivatives[name] = derivatives.get(name, 0.0) + value
 
         def field(y: Any) -> Any:
             return _plus(self.model.node.vector_field(time, y, received), derivatives)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from .._custom_types import Parameter
-from .._declare import check_parameters, declarations, param
-from ._base import AbstractForcing
+from .._declare import check_parameters, param
+from ._base import AbstractForcing, as_normals, check_onto, check_options, check_positive
 
 
 class OrnsteinUhlenbeck(AbstractForcing):
@@ -28,9 +28,13 @@ class OrnsteinUhlenbeck(AbstractForcing):
     mean: Parameter = param(0.0, unit="of the slot", doc="mean", bounds=(-1.0, 1.0))
     onto: str | None = eqx.field(default=None, static=True, kw_only=True)
     resolution: float | int | None = eqx.field(default=None, static=True, kw_only=True)
+    mixing: Array | None = eqx.field(default=None, converter=as_normals, kw_only=True)
+    normals: Array | None = eqx.field(default=None, converter=as_normals, kw_only=True)
 
     def __check_init__(self) -> None:
         check_parameters(self)
+        check_options(self)
+        check_positive(self, "tau")
 
     @classmethod
     def from_standard_deviation(
@@ -45,20 +49,16 @@ class OrnsteinUhlenbeck(AbstractForcing):
         return self.sigma * jnp.sqrt(self.tau / 2)
 
     def check(self, node: Any) -> None:
-        known = [*declarations(node.Inputs), *declarations(node.State)]
-        if self.onto is not None and self.onto not in known:
-            raise ValueError(
-                "`onto` of Ornstein–Uhlenbeck noise should be an input slot or a state variable of "
-                f"`{type(node).__name__}`, one of {known}, got {self.onto!r}."
-            )
+        check_onto(self, node)
 
     def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape
 
     def combine(self, normals: Float[Array, "fine *shape"], dt: float) -> Float[Array, "*shape"]:
-        steps_left = jnp.arange(len(normals) - 1, -1, -1).reshape(-1, *[1] * (normals.ndim - 1))
-        weights = jnp.exp(-steps_left * dt / self.tau)
-        return jnp.sum(weights * normals, axis=0) / jnp.sqrt(jnp.sum(weights**2, axis=0))
+        return combine_decaying(normals, dt, self.tau)
+
+    def read(self, value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        return value
 
     def start(self, normal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return self.mean + self.deviation * normal
@@ -66,12 +66,32 @@ class OrnsteinUhlenbeck(AbstractForcing):
     def advance(
         self, value: Float[Array, "*shape"], normal: Float[Array, "*shape"], dt: Any
     ) -> Float[Array, "*shape"]:
-        decay = jnp.exp(-dt / self.tau)
-        spread = self.deviation * jnp.sqrt(-jnp.expm1(-2 * dt / self.tau))
-        return self.mean + (value - self.mean) * decay + spread * normal
+        away = decay(value - self.mean, normal, dt, self.tau, self.deviation)
+        return self.mean + away
 
     def drift(self, value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return (self.mean - value) / self.tau
 
     def intensity(self, value: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return jnp.broadcast_to(self.sigma, value.shape).astype(value.dtype)
+
+
+def decay(
+    value: Float[Array, "*shape"], normal: Float[Array, "*shape"], dt: Any, tau: Any, deviation: Any
+) -> Float[Array, "*shape"]:
+    """A relaxation driven by white noise, `dt` ms later, exactly; stationary with `deviation`."""
+    return value * jnp.exp(-dt / tau) + deviation * jnp.sqrt(-jnp.expm1(-2 * dt / tau)) * normal
+
+
+def combine_decaying(
+    normals: Float[Array, "fine *shape"], dt: float, tau: Any
+) -> Float[Array, "*shape"]:
+    """The normal number of a long step of `decay` for those of its parts, `dt` ms each."""
+    steps_left = jnp.arange(len(normals) - 1, -1, -1).reshape(-1, *[1] * (normals.ndim - 1))
+    weights = jnp.exp(-steps_left * dt / tau)
+    return jnp.sum(weights * normals, axis=0) / jnp.sqrt(jnp.sum(weights**2, axis=0))
+
+
+def combine_white(normals: Float[Array, "fine *shape"]) -> Float[Array, "*shape"]:
+    """The normal number of a long step of a Wiener process for those of its parts."""
+    return jnp.sum(normals, axis=0) / jnp.sqrt(jnp.asarray(len(normals), normals.dtype))

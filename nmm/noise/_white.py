@@ -1,12 +1,12 @@
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .._custom_types import Parameter
-from .._declare import as_float, is_array_like
-from ._base import AbstractDiffusion, check_variables
+from .._declare import check_parameters
+from ._base import AbstractDiffusion, as_normals, check_options, check_variables
+from ._intensities import Intensities, intensities
+from ._ornstein_uhlenbeck import combine_white
 
 
 class White(AbstractDiffusion):
@@ -20,41 +20,56 @@ class White(AbstractDiffusion):
 
     - one keyword for each noisy state variable, with its $\sigma$ in the variable's unit per
         sqrt(ms): `White(S_e=0.01)`. A scalar, or one value a region.
-    - `resolution`: see `nmm.noise.AbstractNoise`.
+    - `resolution`, `mixing`, `normals`: see `nmm.noise.AbstractNoise`. `draw_shape` is
+        `(variables, regions)`, in the order of the keywords.
 
     **Raises:**
 
     - `TypeError` if a $\sigma$ is not a number, `ValueError` if no variable is named.
     """
 
-    sigma: dict[str, Parameter]
+    sigma: Intensities
     resolution: float | int | None = eqx.field(static=True)
+    mixing: Array | None
+    normals: Array | None
 
-    def __init__(self, *, resolution: float | int | None = None, **sigma: ArrayLike):
+    def __init__(
+        self,
+        *,
+        resolution: float | int | None = None,
+        mixing: ArrayLike | list | None = None,
+        normals: ArrayLike | list | None = None,
+        **sigma: Any,
+    ):
         if not sigma:
             raise ValueError("`White` should name its state variables, as in `White(S_e=0.01)`.")
-        self.sigma = {name: as_float(value) for name, value in sigma.items()}
+        self.sigma = intensities(sigma)
         self.resolution = resolution
+        self.mixing = as_normals(mixing)
+        self.normals = as_normals(normals)
 
     def __check_init__(self) -> None:
-        for name, value in self.sigma.items():
-            if not is_array_like(value):
-                raise TypeError(f"`sigma` of {name!r} should be a number, got {value!r}.")
+        check_parameters(self)
+        check_options(self)
+
+    @property
+    def interpretation(self) -> None:
+        return None
 
     @property
     def variables(self) -> tuple[str, ...]:
-        return tuple(self.sigma)
+        return self.sigma.variables
 
     def check(self, node: Any) -> None:
         check_variables(node, self.variables)
 
     def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (len(self.sigma), *shape)
+        return (len(self.variables), *shape)
 
     def combine(self, normals: Float[Array, "fine *shape"], dt: float) -> Float[Array, "*shape"]:
         del dt
-        return jnp.sum(normals, axis=0) / jnp.sqrt(jnp.asarray(len(normals), normals.dtype))
+        return combine_white(normals)
 
     def diffusion(self, t: Any, state: Any) -> dict[str, Array]:
         del t, state  # additive
-        return self.sigma
+        return dict(vars(self.sigma))

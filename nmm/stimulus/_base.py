@@ -192,16 +192,6 @@ def inputs_at(node: Any, stimulus: Stimulus, t: Any, local: Any = 0.0) -> Any:
     return node.Inputs(**{slot: stimulus(t, local)})
 
 
-def check_positive(module: eqx.Module, *names: str) -> None:
-    """Refuses, by name, a parameter that is known and not positive everywhere."""
-    for name in names:
-        value = getattr(module, name)
-        if is_concrete(value) and not np.all(np.asarray(value) > 0):
-            raise ValueError(
-                f"`{name}` of `{type(module).__name__}` should be positive, got {value}."
-            )
-
-
 def check_not_negative(module: eqx.Module, *names: str) -> None:
     """Refuses, by name, a parameter that is known and negative somewhere."""
     for name in names:

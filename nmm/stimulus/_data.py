@@ -7,7 +7,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 from .._custom_types import Parameter
 from .._declare import as_float, check_parameters, is_array_like, is_concrete, param
-from ._base import AbstractPattern, check_positive
+from ..noise._base import check_positive
+from ._base import AbstractPattern
 
 Interpolation = Literal["hold", "linear", "cubic"]
 Outside = Literal["zero", "hold", "repeat"]

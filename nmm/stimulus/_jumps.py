@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 
 from .._custom_types import Parameter
 from .._declare import check_parameters, is_concrete, param
-from ._base import AbstractPattern, check_not_negative, check_positive
+from ..noise._base import check_positive
+from ._base import AbstractPattern, check_not_negative
 from ._clock import phase, rise, since
 
 

@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 
 from .._custom_types import Key, Parameter
 from .._declare import check_parameters, param
-from ..noise._base import counter_key, counter_normals
-from ._base import AbstractPattern, check_positive
+from ..noise._base import check_positive, counter_key, counter_normals
+from ._base import AbstractPattern
 
 
 class Noise(AbstractPattern):

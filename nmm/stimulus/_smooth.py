@@ -8,7 +8,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 from .._custom_types import Parameter
 from .._declare import as_float, check_parameters, param
-from ._base import AbstractPattern, check_positive
+from ..noise._base import check_positive
+from ._base import AbstractPattern
 from ._clock import remainder
 
 
