@@ -31,13 +31,13 @@ class Generic2dOscillator(AbstractModel):
     c: Parameter = param(0.0, unit="1", doc="parabola of the W nullcline", bounds=(-10.0, 10.0))
     d: Parameter = param(0.02, unit="1/ms", doc="rate of everything", bounds=(0.0001, 1.0))
     e: Parameter = param(3.0, unit="1", doc="quadratic term of V", bounds=(-5.0, 5.0))
-    f: Parameter = param(1.0, unit="1", doc="cubic term of V", bounds=(-5.0, 5.0))
+    f: Parameter = param(1.0, unit="1", doc="cubic term of V", bounds=(0.1, 5.0))
     g: Parameter = param(0.0, unit="1", doc="linear term of V", bounds=(-5.0, 5.0))
     alpha: Parameter = param(1.0, unit="1", doc="W onto V", bounds=(-5.0, 5.0))
-    beta: Parameter = param(1.0, unit="1", doc="decay of W", bounds=(-5.0, 5.0))
-    gamma: Parameter = param(1.0, unit="1", doc="scale of I and of coupling", bounds=(-1.0, 1.0))
+    beta: Parameter = param(1.0, unit="1", doc="decay of W", bounds=(0.0, 5.0))
+    gamma: Parameter = param(1.0, unit="1", doc="scale of I and of coupling", bounds=(-2.0, 2.0))
     I: Parameter = param(0.0, unit="1", doc="constant drive", bounds=(-5.0, 5.0))
-    tau: Parameter = param(1.0, unit="1", doc="separation of time scales", bounds=(1.0, 5.0))
+    tau: Parameter = param(1.0, unit="1", doc="separation of time scales", bounds=(0.5, 5.0))
 
     class State(State):
         V: Value = variable(0.0, unit="1", doc="fast variable", start=(-2.0, 4.0))

@@ -52,7 +52,7 @@ class JansenRit(AbstractModel):
         0.25, unit="1", doc="inhibitory to pyramidal, C4/C", bounds=(0.125, 0.375)
     )
     s_max: Parameter = param(0.005, unit="1/ms", doc="maximal rate 2 e0", bounds=(0.0025, 0.0075))
-    v0: Parameter = param(6.0, unit="mV", doc="midpoint of the sigmoid", bounds=(3.12, 6.0))
+    v0: Parameter = param(6.0, unit="mV", doc="midpoint of the sigmoid", bounds=(3.0, 7.0))
     r: Parameter = param(0.56, unit="1/mV", doc="slope of the sigmoid", bounds=(0.28, 0.84))
     p: Parameter = param(220 * Hz, unit="1/ms", doc="mean input rate", bounds=(0.0, 0.4))
 

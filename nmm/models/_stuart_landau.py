@@ -21,9 +21,9 @@ class StuartLandau(AbstractHopfNormalForm):
     """
 
     a: Parameter = param(
-        0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-10.0, 10.0)
+        0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-1.0, 1.0)
     )
-    w: Parameter = param(0.2, unit="rad/ms", doc="angular frequency", bounds=(0.0, 630.0))
+    w: Parameter = param(0.2, unit="rad/ms", doc="angular frequency", bounds=(0.0, 2.0))
 
     use = "oscillations of controlled amplitude"
     reference = "Stuart (1960) Journal of Fluid Mechanics 9:353"

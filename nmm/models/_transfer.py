@@ -68,7 +68,7 @@ class Sigmoid(AbstractTransfer):
     shift: Parameter = param(
         1.0, unit="1", doc="share of the value at 0 that is taken off", bounds=(0.0, 1.0)
     )
-    threshold: Parameter = param(0.0, unit="1", doc="offset of the input", bounds=(0.0, 60.0))
+    threshold: Parameter = param(0.0, unit="1", doc="offset of the input", bounds=(-10.0, 60.0))
 
     def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         rest = jax.nn.sigmoid(-self.a * self.theta)

@@ -60,7 +60,7 @@ def _weights(default: list[list[float]], order: str) -> Any:
 
 
 def _drive(population: str) -> Any:
-    return param(0.0, unit="1", doc=f"constant drive of {population}", bounds=(0.0, 20.0))
+    return param(0.0, unit="1", doc=f"constant drive of {population}", bounds=(-5.0, 20.0))
 
 
 def _largest(population: str, least: float = 0.0) -> Any:
@@ -71,7 +71,24 @@ def _refractoriness(population: str) -> Any:
     return param(1.0, unit="1", doc=f"{population} refractoriness", bounds=(0.0, 2.0))
 
 
-class WilsonCowan(AbstractModel):
+class AbstractRatePair(AbstractModel):
+    """Rates of an excitatory and an inhibitory population, each with an additive input."""
+
+    class State(State):
+        rE: Value = variable(0.0, unit="1", doc="excitatory rate", start=(0.0, 0.5))
+        rI: Value = variable(0.0, unit="1", doc="inhibitory rate", start=(0.0, 0.5))
+
+    class Inputs(Inputs):
+        rE_inp: Value = slot(unit="1", doc="drive of E, inside its transfer function")
+        rI_inp: Value = slot(unit="1", doc="drive of I, inside its transfer function")
+
+    source = "rE"
+    target = "rE_inp"
+    output = "rE"
+    category = "physiological"
+
+
+class WilsonCowan(AbstractRatePair):
     r"""Rates of an excitatory and an inhibitory population.
 
     $$\tau_E \dot r_E = -r_E + (k_E - \rho_E r_E)\,F_E(w_{EE} r_E - w_{EI} r_I + P + I_E)$$
@@ -116,18 +133,6 @@ class WilsonCowan(AbstractModel):
     inhibition_E: AbstractInhibition = eqx.field(default_factory=Subtractive)
     inhibition_I: AbstractInhibition = eqx.field(default_factory=Subtractive)
 
-    class State(State):
-        rE: Value = variable(0.0, unit="1", doc="excitatory rate", start=(0.0, 0.5))
-        rI: Value = variable(0.0, unit="1", doc="inhibitory rate", start=(0.0, 0.5))
-
-    class Inputs(Inputs):
-        rE_inp: Value = slot(unit="1", doc="drive of E, inside its transfer function")
-        rI_inp: Value = slot(unit="1", doc="drive of I, inside its transfer function")
-
-    source = "rE"
-    target = "rE_inp"
-    output = "rE"
-    category = "physiological"
     use = "rates of excitatory and inhibitory populations"
     reference = "Wilson, Cowan (1972) Biophysical Journal 12:1"
     presets = {
@@ -183,7 +188,9 @@ class WilsonCowan(AbstractModel):
         },
     }
 
-    def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
+    def vector_field(
+        self, t: Any, state: AbstractRatePair.State, inputs: AbstractRatePair.Inputs
+    ) -> AbstractRatePair.State:
         del t  # autonomous
         return self.State(
             *relax(
@@ -194,7 +201,7 @@ class WilsonCowan(AbstractModel):
         )
 
 
-class WilsonCowanSymmetric(AbstractModel):
+class WilsonCowanSymmetric(AbstractRatePair):
     r"""`nmm.WilsonCowan` whose two populations share their constants: for fits of few parameters.
 
     One $\tau$, $k$, $\rho$, transfer function and way of inhibition for both populations, so that a
@@ -212,18 +219,12 @@ class WilsonCowanSymmetric(AbstractModel):
     transfer: AbstractTransfer = eqx.field(default_factory=lambda: Sigmoid(a=1.1, theta=3.4))
     inhibition: AbstractInhibition = eqx.field(default_factory=Subtractive)
 
-    State = WilsonCowan.State
-    Inputs = WilsonCowan.Inputs
-    source = "rE"
-    target = "rE_inp"
-    output = "rE"
-    category = "physiological"
     use = "fits of few parameters"
     reference = "Wilson, Cowan (1972) Biophysical Journal 12:1"
 
     def vector_field(
-        self, t: Any, state: WilsonCowan.State, inputs: WilsonCowan.Inputs
-    ) -> WilsonCowan.State:
+        self, t: Any, state: AbstractRatePair.State, inputs: AbstractRatePair.Inputs
+    ) -> AbstractRatePair.State:
         del t  # autonomous
         common = (self.tau, self.k, self.r, self.transfer, self.inhibition)
         E = Population(state.rE, self.P + inputs.rE_inp, *common)
@@ -231,7 +232,7 @@ class WilsonCowanSymmetric(AbstractModel):
         return self.State(*relax(self.weights, E, I))
 
 
-class WilsonCowanSimplified(AbstractModel):
+class WilsonCowanSimplified(AbstractRatePair):
     r"""`nmm.WilsonCowan` whose two populations hear the same sum: for fits of few parameters.
 
     The net input of both is $w_{exc} r_E - w_{inh} r_I$, and one $\rho$ holds for both. Rests at 0
@@ -250,18 +251,12 @@ class WilsonCowanSimplified(AbstractModel):
     transfer_E: AbstractTransfer = eqx.field(default_factory=Sigmoid)
     transfer_I: AbstractTransfer = eqx.field(default_factory=lambda: Sigmoid(a=1.0, theta=4.0))
 
-    State = WilsonCowan.State
-    Inputs = WilsonCowan.Inputs
-    source = "rE"
-    target = "rE_inp"
-    output = "rE"
-    category = "physiological"
     use = "fits of few parameters"
     reference = "Wilson, Cowan (1972) Biophysical Journal 12:1"
 
     def vector_field(
-        self, t: Any, state: WilsonCowan.State, inputs: WilsonCowan.Inputs
-    ) -> WilsonCowan.State:
+        self, t: Any, state: AbstractRatePair.State, inputs: AbstractRatePair.Inputs
+    ) -> AbstractRatePair.State:
         del t  # autonomous
         drive_E, drive_I = self.P + inputs.rE_inp, self.Q + inputs.rI_inp
         common = (1.0, self.r)
@@ -303,7 +298,7 @@ class WilsonCowanAdaptive(AbstractModel):
         aE: Value = variable(0.0, unit="1", doc="excitatory adaptation", start=(0.0, 0.05))
         aI: Value = variable(0.0, unit="1", doc="inhibitory adaptation", start=(0.0, 0.05))
 
-    Inputs = WilsonCowan.Inputs
+    Inputs = AbstractRatePair.Inputs
     source = "rE"
     target = "rE_inp"
     output = "rE"
@@ -315,7 +310,7 @@ class WilsonCowanAdaptive(AbstractModel):
         "brainmass": {"circuit": lambda: WilsonCowan(weights=[[12.0, 13.0], [4.0, 11.0]])},
     }
 
-    def vector_field(self, t: Any, state: State, inputs: WilsonCowan.Inputs) -> State:
+    def vector_field(self, t: Any, state: State, inputs: AbstractRatePair.Inputs) -> State:
         tired = self.Inputs(rE_inp=inputs.rE_inp - state.aE, rI_inp=inputs.rI_inp - state.aI)
         rates = self.circuit.vector_field(t, WilsonCowan.State(rE=state.rE, rI=state.rI), tired)
         return self.State(
