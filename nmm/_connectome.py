@@ -1,5 +1,6 @@
 """The connectome: who is connected to whom, how strongly, and how far apart."""
 
+import abc
 import difflib
 import operator
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from jaxtyping import Array, ArrayLike, Float, Scalar
 
 from . import _surrogates
 from ._connectome_io import LengthUnit, Orientation, Source, read_connectome
-from ._custom_types import Key, Weights
+from ._custom_types import Key, Value, Weights
 from ._declare import as_float
 
 Region = str | int | np.integer
@@ -28,7 +29,36 @@ def _as_labels(labels: Iterable[str] | None) -> tuple[str, ...] | None:
     return None if labels is None else tuple(str(label) for label in labels)
 
 
-class Connectome(eqx.Module):
+class AbstractConnectome(eqx.Module):
+    """Who hears whom: what a `nmm.Network` needs to know of it.
+
+    **Attributes:**
+
+    - `weights`: numbers that may be fitted; a matrix or not.
+    - `tract_lengths`: a matrix in mm, or `None`, with which there are no delays.
+    - `labels`: names of the regions, or `None`.
+    """
+
+    weights: eqx.AbstractVar[Any]
+    tract_lengths: eqx.AbstractVar[Any]
+    labels: eqx.AbstractVar[tuple[str, ...] | None]
+
+    @property
+    @abc.abstractmethod
+    def n_regions(self) -> int:
+        """The number of regions."""
+
+    @property
+    @abc.abstractmethod
+    def strength(self) -> Float[Array, " target"]:
+        """What each region receives in all."""
+
+    @abc.abstractmethod
+    def weighted_sum(self, features: Value) -> Value:
+        """What each region receives of what all send; axes in front of the regions are batches."""
+
+
+class Connectome(AbstractConnectome):
     r"""The connections between regions: weights, tract lengths, names and places.
 
     `weights[i, j]` is what region i receives from region j: row = target, column = source. Weights
@@ -135,6 +165,10 @@ class Connectome(eqx.Module):
     def strength(self) -> Float[Array, " target"]:
         """What each region receives in all: the sum of its row of `weights`."""
         return self.weights.sum(axis=1)
+
+    def weighted_sum(self, features: Value) -> Value:
+        """What each region receives of what all send; axes in front of the regions are batches."""
+        return weighted_sum(self.weights, features)
 
     @property
     def spectral_radius(self) -> Scalar:
@@ -427,6 +461,13 @@ class Connectome(eqx.Module):
 
     def _with_weights(self, weights: Array) -> "Connectome":
         return eqx.tree_at(lambda conn: conn.weights, self, weights)
+
+
+def weighted_sum(weights: Weights, features: Value) -> Value:
+    """Over the sources, for each target; axes in front of the regions are batches."""
+    # Not `features @ weights.T`, whose transpose is computed again in every step.
+    last = features.ndim - 1
+    return jax.lax.dot_general(features, weights, (((last,), (1,)), ((), ())))
 
 
 def _is_known(value: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._connectome import Connectome
+from .._connectome import AbstractConnectome, Connectome
 from .._declare import is_concrete
 
 
@@ -65,7 +65,7 @@ class Spans:
 
 
 def find_spans(
-    connectome: Connectome,
+    connectome: AbstractConnectome,
     speed: Any,
     delays: Any,
     speed_range: tuple[Any, Any] | None,
@@ -84,6 +84,11 @@ def find_spans(
         raise ValueError("One of `speed` and `delays` should be given, got both.")
     if speed is None and delays is None:
         return None
+    if not isinstance(connectome, Connectome):
+        raise ValueError(
+            "`speed` and `delays` should go with a `nmm.Connectome`, got a "
+            f"`{type(connectome).__name__}`; of several couplings, give `None` for it."
+        )
     weights, lengths = connectome.weights, connectome.tract_lengths
     edges = np.asarray(weights) != 0 if is_concrete(weights) else np.ones(weights.shape, bool)
     known = None
