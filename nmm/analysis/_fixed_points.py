@@ -193,12 +193,13 @@ class Drift(eqx.Module):
 
         state = parse_start(self.model, guess, shape, (self.inputs, self.forcing), name="guess")
         like = jax.tree.leaves(state)[0].shape
-        for name, derivative in vars(jax.eval_shape(self, state)).items():
-            if derivative.shape != like:
-                raise ValueError(
-                    f"`inputs` and noise should be scalar or have the regions of the state, whose "
-                    f"shape is {like}; with them `{name}` has the shape {derivative.shape}."
-                )
+        for given in (self.inputs, *self.forcing):
+            for shape in {np.shape(x) for x in jax.tree.leaves(given)}:
+                if shape not in ((), like):
+                    raise ValueError(
+                        "`inputs` and noise should be scalar or have the regions of the state, "
+                        f"whose shape is {like}; got the shape {shape}."
+                    )
         return state
 
     def means(self, state: Any) -> tuple[Array, ...]:
