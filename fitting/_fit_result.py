@@ -84,7 +84,7 @@ class FitResult(eqx.Module):
         """A paragraph for the methods section of a paper."""
         losses = self.history.get(LOSS, np.full(1, np.nan))
         free = ", ".join(
-            f"{path} ({constraint!r}{f', {unit}' if unit else ''})"
+            f"{path} ({constraint!r}{f', in {unit}' if unit not in ('', '1') else ''})"
             for (path, constraint), unit in zip(
                 self.parameters.constraints.items(), self.parameters.units.values(), strict=True
             )
