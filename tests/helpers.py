@@ -40,6 +40,11 @@ def regional_observables(cls):
     return [name for name, value in shapes.items() if value.shape == (2,)]
 
 
+def at(model, *values):
+    """A state of a model, its variables in order."""
+    return model.State(*(jnp.asarray(x, float) for x in values))
+
+
 def golden(kind):
     """Entries of a file of reference numbers: `name -> (arrays by name, manifest)`."""
     manifest = json.loads((GOLDEN / f"{kind}.json").read_text())["models"]
@@ -100,6 +105,12 @@ def solve(model, y0, ts, inputs=None, signal=lambda model, state: state, tol=1e-
     return jax.tree.map(
         lambda x, xs: jnp.concatenate([jnp.asarray(x)[None], xs]), signal(model, y0), samples
     )
+
+
+def run(model, y0, ts, inputs=None, tol=1e-10):
+    """The variables of a run from 0, sampled at `ts`, each (time, regions)."""
+    states = solve(model, y0, jnp.asarray(np.concatenate([[0.0], ts])), inputs, tol=tol)
+    return [np.asarray(x[1:]) for x in jax.tree.leaves(states)]
 
 
 @eqx.filter_jit
