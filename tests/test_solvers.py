@@ -245,7 +245,9 @@ def test_diffusion_is_a_diagonal_operator():
 
     state = Relax.State(x=jnp.zeros(3), y=jnp.zeros(3))
     noise = nmm.noise.White(y=jnp.array([1.0, 2.0, 3.0]))
-    operator = Diffusion((noise,))(0.0, state, Moment((jnp.zeros(()), jnp.zeros(())), None, (), None))
+    operator = Diffusion((noise,))(
+        0.0, state, Moment((jnp.zeros(()), jnp.zeros(())), None, (), None)
+    )
     assert isinstance(operator, lx.DiagonalLinearOperator)
     np.testing.assert_array_equal(operator.diagonal.x, 0.0)
     np.testing.assert_array_equal(operator.diagonal.y, [1.0, 2.0, 3.0])
