@@ -169,6 +169,99 @@ def spectrum(
     return ax
 
 
+def topography(
+    values: Real[ArrayLike, " sensors"],
+    positions: Real[ArrayLike, "sensors 3"],
+    ax: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+    label: str | None = None,
+    **options: Any,
+) -> Any:
+    """Draws what the sensors see at one moment as a map of the head from above, nose up.
+
+    Positions are put on the sphere that fits them best, which is unrolled from the vertex; between
+    sensors it is interpolated by the thinnest plate through their values.
+
+    **Arguments:**
+
+    - `values`: one a sensor.
+    - `positions`: of the sensors, `LeadField.positions`: x to the right, y to the front, z up.
+    - `ax`: the axes to draw on; a new figure by default.
+    - `names`: of the sensors, to write beside them.
+    - `title`: above the map.
+    - `label`: beside the colour bar, with its unit; without it there is no bar.
+    - `options`: passed to `Axes.contourf`, such as `levels`, `cmap`, `vmin` and `vmax`.
+
+    **Returns:**
+
+    The axes.
+
+    **Raises:**
+
+    - `ValueError` if there is not one position for each value, or there are fewer than 4.
+    - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
+    """
+    seen, places = np.asarray(values, float), np.asarray(positions, float)
+    if len(seen) < 4 or places.shape != (len(seen), 3):
+        raise ValueError(
+            f"`positions` should be (sensors, 3) for the {len(seen)} `values`, at least 4; got "
+            f"{places.shape}."
+        )
+    ax = _axes((3.6, 3.2)) if ax is None else ax
+    points, rim = _unrolled(places)
+    grid = np.linspace(-1, 1, 121)
+    across, up = np.meshgrid(grid, grid)
+    picture = _thin_plate(points / rim, seen, np.stack([across.ravel(), up.ravel()], axis=1))
+    picture = np.ma.masked_where(across**2 + up**2 > 1, picture.reshape(across.shape))
+    limit = float(np.abs(seen).max()) or 1.0
+    colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} | options
+    levels = np.linspace(colours["vmin"], colours["vmax"], 21)
+    shades = ax.contourf(across, up, picture, **({"levels": levels, "extend": "both"} | colours))
+    angle = np.linspace(0, 2 * np.pi, 200)
+    ax.plot(np.cos(angle), np.sin(angle), color="black", linewidth=1.2)
+    ax.plot([-0.12, 0, 0.12], [0.995, 1.12, 0.995], color="black", linewidth=1.2)
+    ax.plot(*(points / rim).T, "o", color="black", markersize=2)
+    for (x, y), name in zip(points / rim, names or (), strict=False):
+        ax.annotate(name, (x, y), fontsize=6, xytext=(0, 2), textcoords="offset points")
+    ax.set(aspect="equal", xlim=(-1.05, 1.05), ylim=(-1.05, 1.15))
+    ax.set_axis_off()
+    if title:
+        ax.set_title(title)
+    if label:
+        bar = ax.figure.colorbar(shades, ax=ax, label=label, aspect=25, pad=0.02)
+        bar.locator = require("matplotlib.ticker", "plot").MaxNLocator(6)
+        bar.update_ticks()
+        bar.outline.set_visible(False)
+    return ax
+
+
+def _unrolled(places: np.ndarray) -> tuple[np.ndarray, float]:
+    """Sensors in the plane, their angles from the vertex as distances, and that of the rim."""
+    # The sphere through them: |p|^2 = 2 c . p + constant, by least squares.
+    design = np.concatenate([2 * places, np.ones((len(places), 1))], axis=1)
+    centre = np.linalg.lstsq(design, np.sum(places**2, axis=1), rcond=None)[0][:3]
+    away = places - centre
+    angle = np.arctan2(np.hypot(away[:, 0], away[:, 1]), away[:, 2])
+    azimuth = np.arctan2(away[:, 1], away[:, 0])
+    points = angle[:, None] * np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1)
+    return points, float(angle.max()) * 1.05
+
+
+def _thin_plate(points: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Interpolation by radial functions r^2 log r, and a plane."""
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        square = np.sum((a[:, None] - b) ** 2, axis=-1)
+        return square * np.log(np.where(square > 0, square, 1))
+
+    plane = np.concatenate([np.ones((len(points), 1)), points], axis=1)
+    system = np.block([[kernel(points, points), plane], [plane.T, np.zeros((3, 3))]])
+    weights = np.linalg.lstsq(system, np.concatenate([values, np.zeros(3)]), rcond=None)[0]
+    return kernel(at, points) @ weights[:-3] + weights[-3] + at @ weights[-2:]
+
+
 def _by_region(
     solution: Any, name: str, regions: Sequence[str | int] | None
 ) -> tuple[np.ndarray, list[str]]:

@@ -3,7 +3,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from .._custom_types import Parameter, RealScalarLike, Signal
 from .._declare import as_float, check_parameters, param, parameter_shape
@@ -47,7 +47,7 @@ class ConvolutionBOLD(AbstractObserver):
         signal: Signal = None,
         *,
         kernel: AbstractKernel | None = None,
-        amplitude: ArrayLike = 1.0,
+        amplitude: Any = 1.0,
         step: RealScalarLike = 4.0,
     ):
         self.period = float(tr)

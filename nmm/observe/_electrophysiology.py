@@ -32,7 +32,7 @@ class SensorNoise(eqx.Module):
     factor: Float[Array, "..."]
     key: Key
 
-    def __init__(self, covariance: ArrayLike, key: Key):
+    def __init__(self, covariance: Any, key: Key):
         covariance = as_float(covariance)
         shape = covariance.shape
         if covariance.ndim > 2 or (covariance.ndim == 2 and shape[0] != shape[1]):
@@ -161,7 +161,7 @@ class EEG(AbstractElectrophysiology):
         period: RealScalarLike = 1.0,
         signal: Signal = None,
         *,
-        moment: ArrayLike = 1.0,
+        moment: Any = 1.0,
         reference: str | None = "average",
         noise: SensorNoise | None = None,
     ):
@@ -224,7 +224,7 @@ class MEG(AbstractElectrophysiology):
         period: RealScalarLike = 1.0,
         signal: Signal = None,
         *,
-        moment: ArrayLike = 1.0,
+        moment: Any = 1.0,
         noise: SensorNoise | None = None,
     ):
         self.lead_field = _as_lead_field(lead_field, FIELD)
@@ -288,7 +288,7 @@ class SEEG(AbstractElectrophysiology):
         period: RealScalarLike = 1.0,
         signal: Signal = None,
         *,
-        moment: ArrayLike = 1.0,
+        moment: Any = 1.0,
         reference: str | None = None,
         noise: SensorNoise | None = None,
     ):

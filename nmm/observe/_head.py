@@ -58,7 +58,10 @@ class SphericalHead:
             )
 
     def electric(
-        self, centres: ArrayLike, electrodes: Any = "10-20", orientations: ArrayLike | None = None
+        self,
+        centres: ArrayLike | None,
+        electrodes: Any = "10-20",
+        orientations: ArrayLike | None = None,
     ) -> LeadField:
         """The lead field of electrodes on the scalp.
 
@@ -87,7 +90,7 @@ class SphericalHead:
 
     def magnetic(
         self,
-        centres: ArrayLike,
+        centres: ArrayLike | None,
         sensors: int | ArrayLike = 102,
         orientations: ArrayLike | None = None,
         *,
@@ -125,7 +128,7 @@ class SphericalHead:
         field = LeadField(gain, "fT/(nA m)", positions=points + origin)
         return field.fix(orientations)
 
-    def _place(self, centres: ArrayLike) -> tuple[Points, Points, float]:
+    def _place(self, centres: ArrayLike | None) -> tuple[Points, Float[np.ndarray, "1 3"], float]:
         """The sources relative to the centre of the head, that centre, and the radius."""
         points = _points(centres, "centres")
         origin = np.asarray(
@@ -152,7 +155,7 @@ def radial(points: Points) -> Points:
 
 def intracranial(
     contacts: ArrayLike,
-    centres: ArrayLike,
+    centres: ArrayLike | None,
     *,
     conductivity: float = 0.33,
     orientations: ArrayLike | None = None,
@@ -180,7 +183,7 @@ def intracranial(
 
 
 def inverse_square(
-    contacts: ArrayLike, centres: ArrayLike, *, floor: float = 2.0, names: Any = None
+    contacts: ArrayLike, centres: ArrayLike | None, *, floor: float = 2.0, names: Any = None
 ) -> LeadField:
     r"""A proxy for contacts within the brain that needs no orientations: $1 / d^2$, in 1/mm².
 

@@ -108,7 +108,7 @@ class LeadField(eqx.Module):
             raise ValueError("`orientations` should not be 0.")
         return self._with_gain(jnp.einsum("msc,sc->ms", self.gain, directions / length))
 
-    def gather(self, regions: ArrayLike, how: str = "sum") -> "LeadField":
+    def gather(self, regions: Any, how: str = "sum") -> "LeadField":
         """One column a region, of a lead field with many sources a region.
 
         **Arguments:**
@@ -144,7 +144,7 @@ class LeadField(eqx.Module):
         Contact `"A1"` less contact `"A2"` becomes `"A1-A2"`, in the middle between them.
         """
         shafts = [name.rstrip("0123456789") for name in self.sensors]
-        pairs = [i for i in range(len(shafts) - 1) if shafts[i] == shafts[i + 1]]
+        pairs = [i for i in range(len(shafts) - 1) if shafts[i] == shafts[i + 1] != ""]
         if not pairs:
             raise ValueError(
                 "`sensors` should have neighbours on a shaft, such as 'A1' and 'A2'; got "
@@ -160,7 +160,7 @@ class LeadField(eqx.Module):
             self.gain[first] - self.gain[second], unit, sensors=names, positions=positions
         )
 
-    def project(self, moments: Float[Array, "*batch sources"]) -> Float[Array, "*batch sensors"]:
+    def project(self, moments: Float[Array, "..."]) -> Float[Array, "*batch sensors"]:
         """What the sensors see of dipole moments, `(..., sources)`, or `(..., 3, sources)` where
         orientations are free."""
         expected = (3, self.sources) if self.free else (self.sources,)
@@ -179,7 +179,7 @@ class LeadField(eqx.Module):
 
 def lead_field_from_mne(
     forward: Any,
-    labels: Sequence[Any] | ArrayLike | None = None,
+    labels: Any = None,
     *,
     kind: str = "eeg",
     how: str = "mean",

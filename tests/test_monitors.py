@@ -1,0 +1,211 @@
+"""Monitors: which steps a sample covers, and statistics that are gathered as a run goes on."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import golden
+
+import nmm
+from nmm import analysis
+from nmm.observe import (
+    BOLD,
+    AfferentInput,
+    OnlineCovariance,
+    OnlineFC,
+    OnlineMean,
+    OnlineSpectrum,
+    SpatialAverage,
+    SubSample,
+    TemporalAverage,
+)
+
+rng = np.random.default_rng(0)
+series = rng.normal(size=(400, 3)) + 100
+adapting = {"stepsize_controller": diffrax.PIDController(1e-3, 1e-3)}
+
+
+def network(G=0.2):
+    weights = jax.random.uniform(jax.random.key(1), (3, 3)) * (1 - jnp.eye(3))
+    conn = nmm.Connectome(weights, labels=["a", "b", "c"])
+    return nmm.Network(nmm.ReducedWongWang(), conn, nmm.coupling.Linear(G=G))
+
+
+def test_monitors_are_those_of_the_virtual_brain():
+    reference = golden("convolution")
+    x = reference["signal"][0]["x"][:1000]
+    np.testing.assert_array_equal(SubSample(10.0)(x, 2.0), reference["subsample"][0]["y"])
+    everywhere = SpatialAverage(10.0, ["all"] * 2)
+    expected = reference["global_average"][0]["y"].reshape(-1)
+    found = everywhere(np.repeat(x[4::5], 5, axis=0), 2.0)
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-13)
+
+
+def test_groups_are_averaged_by_their_weights():
+    by_label = SpatialAverage(1.0, ["l", "r", "l"])(series, 1.0)
+    np.testing.assert_allclose(by_label[:, 0], series[:, [0, 2]].mean(axis=1))
+    np.testing.assert_allclose(by_label[:, 1], series[:, 1])
+    weights = [[1.0, 3.0, 0.0]]
+    by_map = SpatialAverage(2.0, weights, names=["left"])(series, 1.0)
+    pairs = series.reshape(-1, 2, 3).mean(axis=1)
+    np.testing.assert_allclose(by_map[:, 0], (pairs[:, 0] + 3 * pairs[:, 1]) / 4)
+    left_out = SpatialAverage(1.0, ["l", None, "l"])(series, 1.0)
+    np.testing.assert_allclose(left_out[:, 0], by_label[:, 0])
+
+
+def test_afferent_input_is_what_arrives():
+    net = network()
+    save = {
+        "S": "S",
+        "heard": AfferentInput("I_ext"),
+        "mean": TemporalAverage(5.0, AfferentInput("I_ext")),
+    }
+    inputs = nmm.ReducedWongWang.Inputs(I_ext=0.1)
+    sol = nmm.simulate(net, 50.0, 1.0, inputs=inputs, save=save)
+    arriving = [net.receive(0.0, nmm.ReducedWongWang.State(S=S), inputs).I_ext for S in sol["S"]]
+    np.testing.assert_allclose(sol["heard"], arriving, rtol=1e-12)
+    np.testing.assert_allclose(sol["mean"], sol["heard"].reshape(-1, 5, 3).mean(axis=1))
+    unit = nmm.ReducedWongWang.Inputs.__dataclass_fields__["I_ext"].metadata["nmm"].unit
+    assert dict(sol.units)["heard"] == dict(sol.units)["mean"] == unit
+
+
+def test_statistics_of_a_saved_signal_are_those_of_its_samples():
+    of = TemporalAverage(2.0)
+    samples = series.reshape(-1, 2, 3).mean(axis=1)
+    np.testing.assert_allclose(OnlineMean(of)(series, 1.0), samples.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(OnlineCovariance(of)(series, 1.0), np.cov(samples.T), rtol=1e-11)
+    np.testing.assert_allclose(OnlineFC(of)(series, 1.0), np.corrcoef(samples.T), rtol=1e-11)
+    found = OnlineSpectrum(of, 40.0)(series, 1.0)
+    _, expected = analysis.power_spectrum(samples, 2.0, segment=40.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "dt, period, cut, transient", [(1.0, 2.0, 330.0, 0.0), (0.5, 3.5, 401.5, 84.0)]
+)
+def test_statistics_of_a_run_are_those_of_its_samples_also_in_parts(dt, period, cut, transient):
+    of = TemporalAverage(period, "S")
+    # The windows begin at the transient, a multiple of half a window.
+    save = {
+        "S": of,
+        "mean": OnlineMean(of),
+        "cov": OnlineCovariance(of),
+        "fc": OnlineFC(of),
+        "psd": OnlineSpectrum(of, 24 * period),
+        "bold": OnlineFC(BOLD(8 * period, "S")),
+    }
+    options = dict(dt=dt, key=jax.random.key(0), noise=nmm.noise.White(S=0.02), save=save)
+    whole = nmm.simulate(network(), 840.0, transient=transient, **options)
+    samples = whole["S"]
+    np.testing.assert_allclose(whole["mean"], samples.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(whole["cov"], np.cov(samples.T), rtol=1e-9)
+    np.testing.assert_allclose(whole["fc"], analysis.fc(samples), rtol=1e-9)
+    _, spectrum = analysis.power_spectrum(samples, period, segment=24 * period)
+    np.testing.assert_allclose(whole["psd"], spectrum, rtol=1e-8, atol=1e-18)
+    assert "fc" not in whole.times and whole["fc"].shape == whole["bold"].shape == (3, 3)
+    first = nmm.simulate(network(), cut, transient=transient, **options)
+    second = nmm.simulate(network(), 840.0 - cut, y0=first, **options)
+    np.testing.assert_array_equal(np.concatenate([first["S"], second["S"]]), samples)
+    for name in ("mean", "cov", "fc", "psd", "bold"):
+        np.testing.assert_allclose(second[name], whole[name], rtol=1e-8, atol=1e-15)
+
+
+def test_constant_region_correlates_with_nothing_and_has_a_finite_gradient():
+    x = jnp.asarray(series).at[:, 1].set(0.1)
+
+    @jax.jit
+    def total(x):
+        return jnp.sum(OnlineFC(TemporalAverage(1.0))(x, 1.0) ** 2)
+
+    fc = OnlineFC(TemporalAverage(1.0))(x, 1.0)
+    np.testing.assert_array_equal(fc[1], [0, 1, 0])
+    assert np.all(np.isfinite(jax.grad(total)(x)))
+
+
+def test_gradient_of_a_bold_fc_gathered_online_is_that_of_differences():
+    save = {"fc": OnlineFC(BOLD(40.0, "S"))}
+    target = jnp.eye(3)
+
+    def loss(G):
+        sol = nmm.simulate(
+            network(G), 800.0, 1.0, save=save, transient=80.0, throw=False,
+            key=jax.random.key(0), noise=nmm.noise.White(S=0.02),
+        )  # fmt: skip
+        return jnp.mean((sol["fc"] - target) ** 2)
+
+    @jax.jit
+    def derivatives(x):
+        near = jax.vmap(loss)(jnp.stack([x - 1e-4, x + 1e-4]))
+        return jax.grad(loss)(x), (near[1] - near[0]) / 2e-4
+
+    gradient, difference = derivatives(jnp.asarray(0.2))
+    assert abs(difference) > 1e-3
+    np.testing.assert_allclose(gradient, difference, rtol=1e-4)
+
+
+def test_memory_of_statistics_does_not_grow_with_time():
+    of = TemporalAverage(2.0, "S")
+    save = {"fc": OnlineFC(of), "psd": OnlineSpectrum(of, 200.0)}
+
+    def memory(seconds):
+        def run(G):
+            options = dict(key=jax.random.key(0), noise=nmm.noise.White(S=0.01), throw=False)
+            return nmm.simulate(network(G), seconds * 1000.0, 1.0, save=save, **options).ys
+
+        compiled = jax.jit(run).lower(jnp.asarray(0.2)).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert memory(160) <= 1.2 * memory(16)
+
+
+def test_dataset_has_sensors_groups_and_frequencies():
+    of = SpatialAverage(2.0, ["l", "r", "l"], "S")
+    save = {"S": "S", "of": of, "psd": OnlineSpectrum(of, 20.0), "fc": OnlineFC(BOLD(10.0, "S"))}
+    sol = nmm.simulate(network(), 100.0, 1.0, save=save)
+    data = sol.to_xarray()
+    assert data["of"].dims == ("time_of", "group") and list(data["group"].values) == ["l", "r"]
+    assert data["psd"].dims == ("frequency", "group")
+    np.testing.assert_allclose(data["frequency"], np.arange(6) * 50.0)
+    assert data["frequency"].attrs == {"units": "Hz"}
+    assert data["fc"].dims == ("region_target", "region_source")
+    assert list(data["region_source"].values) == ["a", "b", "c"]
+    assert "fc [1]: (3, 3), of all samples" in repr(sol)
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda: OnlineFC("S"), TypeError, "`of` of `OnlineFC` should be an observer"),
+        (lambda: OnlineSpectrum(TemporalAverage(2.0), 6.0), ValueError, "an even number of"),
+        (lambda: OnlineSpectrum(TemporalAverage(2.0), 13.0), ValueError, "an even number of"),
+        (lambda: SpatialAverage(1.0, np.ones((2, 2, 2))), ValueError, "`groups` should be"),
+        (lambda: SpatialAverage(1.0, [[0.0, 0.0]]), ValueError, "weights of group 0 add up to 0"),
+        (lambda: SpatialAverage(1.0, [[1.0]], names=["a", "b"]), ValueError, "`names` should be 1"),
+        (
+            lambda: SpatialAverage(1.0, ["l", "r"])(series, 1.0),
+            ValueError,
+            r"is for 2 regions, the signal has the shape \(3,\)",
+        ),
+        (
+            lambda: nmm.simulate(network(), 9.0, 1.0, save={"a": AfferentInput("u")}),
+            ValueError,
+            "`slot` of `AfferentInput` should be an input slot",
+        ),
+        (
+            lambda: nmm.simulate(network(), 9.0, save={"a": SubSample(1.0)}, **adapting),
+            ValueError,
+            "`SubSample` should be used with a fixed step",
+        ),
+        (
+            lambda: nmm.simulate(network(), 9.0, save={"a": OnlineFC(BOLD(1.0))}, **adapting),
+            ValueError,
+            r"statistics \['a'\] in a run with a fixed step",
+        ),
+        (lambda: BOLD(0.5)(series, 1.0), ValueError, "`period` of `BOLD` should be a multiple"),
+        (lambda: TemporalAverage(2.5)(series, 1.0), ValueError, "should be a multiple of `dt`"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
