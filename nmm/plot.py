@@ -215,7 +215,7 @@ def topography(
     across, up = np.meshgrid(grid, grid)
     picture = _thin_plate(points / rim, seen, np.stack([across.ravel(), up.ravel()], axis=1))
     picture = np.ma.masked_where(across**2 + up**2 > 1, picture.reshape(across.shape))
-    limit = float(np.abs(seen).max()) or 1.0
+    limit = 1.02 * float(np.abs(seen).max()) or 1.0
     colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} | options
     levels = np.linspace(colours["vmin"], colours["vmax"], 21)
     shades = ax.contourf(across, up, picture, **({"levels": levels, "extend": "both"} | colours))
