@@ -68,7 +68,7 @@ class AbstractDiffusion(AbstractNoise):
         additive noise, where both are the same.
     """
 
-    interpretation: eqx.AbstractVar[Interpretation | None]
+    interpretation: eqx.AbstractVar[Any]
 
     @abc.abstractmethod
     def diffusion(self, t: Any, state: Any) -> dict[str, Array]:
@@ -169,7 +169,7 @@ def mix(noise: AbstractNoise, normals: Float[Array, "..."]) -> Float[Array, "...
 
 
 def fresh_normals(
-    noise: AbstractNoise, key: Key | None, shape: tuple[int, ...], dtype: Any
+    noise: AbstractNoise, key: Any, shape: tuple[int, ...], dtype: Any
 ) -> Float[Array, "..."]:
     """The normal numbers of a single step; without a key they are those that were given."""
     drawn = drawn_shape(noise, shape)
@@ -218,7 +218,7 @@ def check_normals(noises: tuple[AbstractNoise, ...], steps: int | None, needs_ar
                 f"{noise.mixing.shape}."
             )
     for normals in given:
-        if len(normals) < steps:
+        if steps is not None and len(normals) < steps:
             raise ValueError(
                 f"`normals` of a noise should have a row for each of the {steps} steps, got "
                 f"{len(normals)}."

@@ -1,4 +1,5 @@
 import functools
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,8 +49,5 @@ def _of(names: tuple[str, ...]) -> type[Intensities]:
         for name in names
     }
     annotations = dict.fromkeys(names, Parameter)
-    return type(Intensities)(
-        "Intensities",
-        (Intensities,),
-        {"__annotations__": annotations, "__module__": __name__, "__doc__": None, **fields},
-    )
+    body = {"__annotations__": annotations, "__module__": __name__, "__doc__": None, **fields}
+    return types.new_class("Intensities", (Intensities,), exec_body=lambda new: new.update(body))

@@ -71,7 +71,7 @@ class AbstractPattern(AbstractStimulus):
 
         - `ValueError` if there is no such region; similar labels are suggested.
         """
-        if isinstance(regions, str | int):
+        if isinstance(regions, str | int | np.integer):
             regions = [regions]
         weights = regions if isinstance(regions, Mapping) else dict.fromkeys(regions, 1.0)
         values = np.zeros(connectome.n_regions)
@@ -117,8 +117,10 @@ class Sum(AbstractPattern):
     parts: tuple[AbstractPattern, ...]
 
     def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
-        first, *others = (part(t, local) for part in self.parts)
-        return sum(others, start=first)
+        total, *others = (part(t, local) for part in self.parts)
+        for other in others:
+            total = total + other
+        return total
 
 
 class Product(AbstractPattern):
