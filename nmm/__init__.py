@@ -28,6 +28,8 @@ from ._kernels import (
     Gaussian as Gaussian,
     MexicanHat as MexicanHat,
 )
+from ._maps import Map as Map
+from ._mixed import mix as mix
 from ._network import Network as Network
 from ._sparse import ParcelConnectome as ParcelConnectome, SparseConnectome as SparseConnectome
 from ._wilson_cowan_delayed import wilson_cowan_delayed as wilson_cowan_delayed

@@ -48,7 +48,9 @@ def as_float(value: Any) -> Any:
     the name under which to refuse it.
     """
     dtype = getattr(value, "dtype", type(value))
-    if isinstance(value, jax.Array) and jnp.issubdtype(dtype, jnp.floating):
+    # `nmm.Map` says by `__jax_array__` that it stands for an array.
+    stands_for_itself = isinstance(value, jax.Array) or hasattr(value, "__jax_array__")
+    if stands_for_itself and jnp.issubdtype(dtype, jnp.floating):
         return value
     if any(jnp.issubdtype(dtype, kind) for kind in (jnp.bool_, jnp.complexfloating)):
         return value
@@ -201,7 +203,7 @@ def is_array_like(value: Any) -> bool:
 
 def is_concrete(value: Any) -> bool:
     """Whether the numbers in `value` are known now, and not only when compiled code runs."""
-    return not isinstance(value, jax.core.Tracer)
+    return not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(value))
 
 
 def float_dtype(*trees: Any) -> Any:

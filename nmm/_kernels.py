@@ -1,8 +1,10 @@
 """Local connectivity: from the distance of two nodes to the weight of their connection."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array
 
 from ._custom_types import Parameter
 from ._declare import check_parameters, param
@@ -17,7 +19,7 @@ class Gaussian(eqx.Module):
     def __check_init__(self) -> None:
         check_parameters(self)
 
-    def __call__(self, distance: ArrayLike) -> Array:
+    def __call__(self, distance: Any) -> Array:
         return self.amplitude * jnp.exp(-((distance / self.sigma) ** 2) / 2)
 
 
@@ -30,7 +32,7 @@ class Exponential(eqx.Module):
     def __check_init__(self) -> None:
         check_parameters(self)
 
-    def __call__(self, distance: ArrayLike) -> Array:
+    def __call__(self, distance: Any) -> Array:
         return self.amplitude * jnp.exp(-distance / self.length)
 
 
@@ -48,6 +50,6 @@ class MexicanHat(eqx.Module):
     def __check_init__(self) -> None:
         check_parameters(self)
 
-    def __call__(self, distance: ArrayLike) -> Array:
+    def __call__(self, distance: Any) -> Array:
         half = (distance / self.sigma) ** 2 / 2
         return self.amplitude * (1 - half) * jnp.exp(-half)

@@ -102,7 +102,7 @@ class SparseConnectome(AbstractConnectome):
     weights: Float[Array, "row place"]
     lengths: Float[Array, "row place"] | None
     layout: Edges
-    labels: None = eqx.field(default=None, static=True)
+    labels: tuple[str, ...] | None = eqx.field(default=None, static=True)
     tract_lengths: None = eqx.field(default=None, static=True)
 
     def __init__(
@@ -241,7 +241,7 @@ class ParcelConnectome(AbstractConnectome):
     mapping: Int[Array, " node"]
     members: Edges
     shares: Float[Array, "row place"]
-    labels: None = eqx.field(default=None, static=True)
+    labels: tuple[str, ...] | None = eqx.field(default=None, static=True)
     tract_lengths: None = eqx.field(default=None, static=True)
 
     def __init__(self, parcels: Connectome | Array, mapping: Any):
