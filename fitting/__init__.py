@@ -18,6 +18,11 @@ from ._group import fit_group as fit_group
 from ._multi_start import multi_start as multi_start
 from ._parameters import Parameters as Parameters, free_parameters as free_parameters
 from ._provenance import Provenance as Provenance
+from ._reliability import (
+    noise_ceiling as noise_ceiling,
+    seed_to_seed as seed_to_seed,
+    split_half as split_half,
+)
 from ._structures import (
     Grouped as Grouped,
     Masked as Masked,

@@ -74,7 +74,7 @@ class SideBySide(AbstractMethod):
         return carry[3]
 
     def advance(self, carry: Any, n: int, rows: list[Row]) -> tuple[Any, Row, str | None]:
-        alive, x, state, reached = carry
+        alive, x, state, reached = jax.device_get(carry)
         if self.prune_every is not None and n and n % self.prune_every == 0 and len(alive) > 1:
             recent = np.array([row[LOSS][alive] for row in rows[-max(self.prune_every // 2, 1) :]])
             mean = np.mean(np.where(np.isfinite(recent), recent, np.inf), axis=0)

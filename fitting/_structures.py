@@ -239,7 +239,7 @@ class Regression(AbstractConstraint):
         ):
             raise ValueError("`maps` should be finite, and each should differ between regions.")
 
-    def _design(self, dtype: Any) -> Float[Array, "maps+1 regions"]:
+    def _design(self, dtype: Any) -> Float[Array, "coefficients regions"]:
         return jnp.concatenate([jnp.ones_like(self.maps[:1]), self.maps]).astype(dtype)
 
     def to_unconstrained(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
