@@ -181,6 +181,11 @@ class Drift(eqx.Module):
     def __check_init__(self) -> None:
         if not isinstance(self.model, AbstractDynamics):
             raise TypeError(f"`model` should be a model or a `nmm.Network`, got {self.model!r}.")
+        if getattr(self.model, "delayed", False):
+            raise ValueError(
+                "`model` should have no delays: fixed points and linear response are of networks "
+                "without. A network rests in the same state with delays as without."
+            )
         if not isinstance(self.inputs, self.model.node.Inputs | None):
             raise TypeError(
                 f"`inputs` should be constant, `{type(self.model.node).__name__}.Inputs(...)` or "

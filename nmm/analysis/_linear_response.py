@@ -51,7 +51,7 @@ class LinearResponse(eqx.Module):
     intensity: Float[Array, " n"]
     _shift: Float[Array, ""]
     _outputs: dict[str, Output]
-    _inputs: dict[str, Float[Array, "n regions"]]
+    _field: Drift
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -162,9 +162,9 @@ class LinearResponse(eqx.Module):
             variable.
         - `name`: of a signal in `save`; may be left out if there is one.
         """
-        if onto not in self._inputs:
-            raise ValueError(f"`onto` should be one of {list(self._inputs)}, got {onto!r}.")
-        return self._gain(frequencies, name) @ self._inputs[onto]
+        onto_states = _pushed(self._field, self.fixed_point.state, onto)
+        states = len(onto_states)
+        return self._gain(frequencies, name)[:, :, :states] @ onto_states
 
     def _covariance(self) -> Float[Array, "n n"]:
         noise = jnp.diag(self.intensity**2)
@@ -314,9 +314,7 @@ def _respond(
 
     known = {name: output(signal) for name, signal in outputs.signals.items()}
     known |= {name: output(one.signal, one) for name, one in outputs.observers.items()}
-    return LinearResponse(
-        point, growth, stable, matrix, intensity, shift, known, _inputs(drift, point.state, values)
-    )
+    return LinearResponse(point, growth, stable, matrix, intensity, shift, known, drift)
 
 
 def _intensity(
@@ -334,26 +332,22 @@ def _intensity(
     return ravel_pytree((type(state)(**white), memory))[0]
 
 
-def _inputs(drift: Drift, state: Any, values: tuple[Array, ...]) -> dict[str, Array]:
-    """What a unit at each slot or derivative of each region does to the derivatives of all."""
-    node = drift.model.node
-    like = jax.tree.leaves(state)[0]
-    regions = like.size
-    none = jnp.zeros((sum(v.size for v in values), regions), like.dtype)
+def _pushed(drift: Drift, state: Any, onto: str) -> Float[Array, "states regions"]:
+    """What a unit at a slot or derivative of each region does to the derivatives of all."""
+    node, like = drift.model.node, jax.tree.leaves(state)[0]
+    slots, variables = declarations(node.Inputs), list(vars(state))
+    if onto in variables:
+        identity = jnp.eye(like.size * len(variables), dtype=like.dtype)
+        return jnp.split(identity, len(variables), axis=1)[variables.index(onto)]
+    if onto not in slots:
+        raise ValueError(f"`onto` should be one of {[*slots, *variables]}, got {onto!r}.")
+    received = drift.received(state, drift.means(state))
 
-    def derivatives(name: str, added: Array) -> Array:
-        received = drift.received(state, values)
-        slots = vars(received) | {name: getattr(received, name) + added.reshape(like.shape)}
+    def derivatives(added: Array) -> Array:
+        slots = vars(received) | {onto: getattr(received, onto) + added.reshape(like.shape)}
         return ravel_pytree(node.vector_field(0.0, state, node.Inputs(**slots)))[0]
 
-    zero = jnp.zeros(regions, like.dtype)
-    slots = {
-        name: jax.jacfwd(lambda added, name=name: derivatives(name, added))(zero)
-        for name in declarations(node.Inputs)
-    }
-    identity = jnp.eye(regions * len(vars(state)), dtype=like.dtype)
-    states = dict(zip(vars(state), jnp.split(identity, len(vars(state)), axis=1), strict=True))
-    return {name: jnp.concatenate([x, none]) for name, x in (slots | states).items()}
+    return jax.jacfwd(derivatives)(jnp.zeros(like.size, like.dtype))
 
 
 def as_fc(covariance: Float[Array, "channels channels"]) -> Float[Array, "channels channels"]:

@@ -1,0 +1,93 @@
+"""Fits in closed form: likelihoods, standard errors, and the way back from beyond the edge."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fitting
+import nmm
+from fitting import objectives
+from nmm.analysis import linear_response
+
+PAIR = jnp.array([[0.0, 0.8], [0.8, 0.0]])
+
+
+def pair(G):
+    """Two regions that decay in 1 ms, with the edge of stability at G = 1.25."""
+    noise = nmm.noise.White(x=0.1)
+    return nmm.Network(nmm.Linear(gamma=-1.0), PAIR, nmm.coupling.Linear(G=G), noise=noise)
+
+
+def covariance(G):
+    """That of `pair`, worked by hand: modes that decay with rates 1 - 0.8 G and 1 + 0.8 G."""
+    slow, fast = 0.005 / (1 - 0.8 * G), 0.005 / (1 + 0.8 * G)
+    return jnp.array([[slow + fast, slow - fast], [slow - fast, slow + fast]]) / 2
+
+
+EXPECTED = covariance(0.5)
+
+
+def loss(net):
+    response = linear_response(net, throw=False)
+    error = jnp.log(1 + jnp.sum((response.covariance() / EXPECTED - 1) ** 2))
+    edge = objectives.stability_penalty(response, slowest=10.0)
+    return objectives.combine(fit=(1.0, error), edge=(1.0, edge))
+
+
+def test_fit_comes_back_from_beyond_the_edge_and_finds_the_coupling():
+    result = fitting.fit(
+        loss,
+        pair(1.4),
+        {"coupling.G": fitting.Interval(0.0, 2.0)},
+        optimizer=optax.adam(0.1),
+        steps=150,
+        progress=False,
+    )
+    # Beyond the edge the response is silent: what it contributes does not depend on the coupling.
+    beyond = result.history["coupling.G"] > 1.25
+    assert beyond[0]
+    np.testing.assert_allclose(result.history["fit"][beyond], np.log(5), rtol=1e-9)
+    np.testing.assert_allclose(result.best.coupling.G, 0.5, atol=0.01)
+
+
+def likelihood(net):
+    return objectives.wishart(linear_response(net, throw=False).covariance(), EXPECTED, 400)
+
+
+def test_standard_error_is_that_of_the_fisher_information():
+    result = fitting.fit(likelihood, pair(0.5), ["coupling.G"], steps=1, progress=False)
+    stated = fitting.uncertainty(likelihood, result)
+    slope = jax.jacfwd(covariance)(0.5)
+    relative = jnp.linalg.solve(EXPECTED, slope)
+    information = 400 / 2 * jnp.trace(relative @ relative)
+    np.testing.assert_allclose(result.history["loss"], 0, atol=1e-9)
+    np.testing.assert_allclose(
+        stated.standard_errors["coupling.G"], 1 / np.sqrt(information), rtol=0.02
+    )
+    assert "coupling.G" in repr(stated)
+
+
+def test_likelihoods_are_zero_at_the_data_infinite_without_power_and_as_defined_between():
+    power = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_allclose(objectives.whittle(power, power), 0, atol=1e-12)
+    expected = 3 * 4 * (np.log(2) + 0.5 - 1)
+    np.testing.assert_allclose(objectives.whittle(2 * power, power, 3), expected)
+    np.testing.assert_allclose(objectives.wishart(2 * EXPECTED, EXPECTED, 6), expected / 2)
+    for likelihood in (
+        lambda s: objectives.whittle(s * power, power),
+        lambda s: objectives.wishart(s * EXPECTED, EXPECTED, 6),
+    ):
+        value, slope = jax.value_and_grad(likelihood)(0.0)
+        assert value == np.inf
+        assert slope == 0
+
+
+def test_data_without_a_likelihood_are_refused():
+    with pytest.raises(ValueError, match="`empirical` must be positive definite"):
+        objectives.wishart(EXPECTED, jnp.ones((2, 2)), 10)
+    with pytest.raises(ValueError, match="`empirical` must be power above 0"):
+        objectives.whittle(jnp.ones(3), jnp.array([1.0, 0.0, 2.0]))
+    with pytest.raises(ValueError, match="`slowest` must be a positive"):
+        objectives.stability_penalty(None, slowest=0)

@@ -1,0 +1,188 @@
+"""Linear response: against formulas, against itself by another way, and against simulation."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from gradients import assert_gradients_match_differences
+
+import nmm
+from fitting import objectives
+from nmm.analysis import linear_response
+from nmm.analysis._lyapunov import solve_sylvester
+from nmm.noise import OrnsteinUhlenbeck, White
+
+WEIGHTS = jnp.array([[0.0, 1.0, 0.4], [0.7, 0.0, 0.2], [0.1, 0.9, 0.0]])
+BOLD = nmm.observe.BOLD(720.0)
+HERTZ = jnp.array([1.0, 7.0, 30.0])
+OMEGA = 2 * np.pi * np.asarray(HERTZ) / 1000
+
+
+def wong_wang(G=0.1, weights=WEIGHTS, **options):
+    node = nmm.ReducedWongWang(w=jnp.linspace(0.5, 0.7, len(weights)))
+    return nmm.Network(node, weights, nmm.coupling.Linear(G=G), noise=White(S=0.001), **options)
+
+
+def test_sylvester_equation_is_solved_by_matrices_and_by_blocks():
+    def stable(seed, *shape):
+        return jr.normal(jr.key(seed), shape) * 0.003 - jnp.diag(jnp.array([0.01, 0.1, 1.0]))
+
+    @jax.jit
+    def residual(left, right):
+        matrix = jax.scipy.linalg.block_diag(*left) if left.ndim == 3 else left
+        constant = jr.normal(jr.key(2), (len(matrix), 3))
+        x = solve_sylvester(left, right, constant, 0.1)
+        return (matrix @ x + x @ right.T + constant) / jnp.max(jnp.abs(x))
+
+    for left in (stable(0, 3, 3), stable(0, 4, 3, 3)):
+        np.testing.assert_allclose(residual(left, stable(1, 3, 3)), 0, atol=1e-15)
+
+
+def test_ornstein_uhlenbeck_process_has_its_formulas():
+    rate, sigma = 0.1, 0.3
+    response = linear_response(nmm.Linear(gamma=-rate), noise=White(x=sigma))
+    variance = sigma**2 / (2 * rate)
+    np.testing.assert_allclose(response.covariance(), [[variance]], rtol=1e-12)
+    lagged = response.lagged_covariance(jnp.array([0.0, 5.0]))[:, 0, 0]
+    np.testing.assert_allclose(lagged, variance * np.exp([0, -rate * 5]), rtol=1e-12)
+    spectrum = 2 / 1000 * sigma**2 / (rate**2 + OMEGA**2)
+    np.testing.assert_allclose(response.spectrum(HERTZ), spectrum, rtol=1e-12)
+    transfer = response.transfer(HERTZ, "x_inp")[:, 0, 0]
+    np.testing.assert_allclose(transfer, 1 / (rate + 1j * OMEGA), rtol=1e-12)
+
+
+def test_noise_with_memory_is_filtered_by_what_it_drives():
+    rate, tau = 0.1, 20.0
+    noise = OrnsteinUhlenbeck(sigma=0.3, tau=tau, mean=0.5)
+    response = linear_response(nmm.Linear(gamma=-rate), noise=noise)
+    np.testing.assert_allclose(response.mean(), 0.5 / rate, rtol=1e-12)
+    variance = 0.3**2 * tau / 2 / (rate * (rate + 1 / tau))
+    np.testing.assert_allclose(response.covariance(), [[variance]], rtol=1e-12)
+
+
+def test_two_coupled_regions_have_the_covariance_of_the_lyapunov_equation():
+    weights = jnp.array([[0.0, 0.5], [-0.3, 0.0]])
+    sigma = jnp.array([0.1, 0.4])
+    net = nmm.Network(nmm.Linear(gamma=-1.0), weights, noise=White(x=sigma))
+    drift = np.asarray(weights) - np.eye(2)
+    kronecker = np.kron(drift, np.eye(2)) + np.kron(np.eye(2), drift)
+    expected = np.linalg.solve(kronecker, -np.diag(sigma**2).ravel()).reshape(2, 2)
+    response = linear_response(net)
+    np.testing.assert_allclose(response.covariance(), expected, rtol=1e-12)
+    correlation = expected[0, 1] / np.sqrt(expected[0, 0] * expected[1, 1])
+    np.testing.assert_allclose(response.fc(), [[1, correlation], [correlation, 1]], rtol=1e-12)
+    means = {"mean": nmm.observe.TemporalAverage(0.01)}
+    short = linear_response(net, save=means)
+    np.testing.assert_allclose(short.covariance(), expected, rtol=0.01)
+
+
+def test_cross_spectrum_of_bold_integrates_to_its_covariance():
+    response = linear_response(wong_wang(), save={"bold": BOLD})
+    # The trapezoidal rule on a logarithmic axis; BOLD has no power above a few Hz.
+    hertz = jnp.concatenate([jnp.zeros(1), jnp.logspace(-5, 1, 600)])
+    density = response.cross_spectrum(hertz).real
+    np.testing.assert_allclose(
+        np.trapezoid(density, hertz, axis=0), response.covariance(), rtol=1e-4
+    )
+
+
+def penalised(x, throw=False):
+    """The level of BOLD-FC and the margin, with the coupling and `w` free."""
+    net = eqx.tree_at(lambda n: (n.coupling.G, n.node.w), wong_wang(), (x[0], x[1:]))
+    response = linear_response(net, save={"bold": BOLD}, throw=throw)
+    edge = objectives.stability_penalty(response, slowest=1000.0)
+    return jnp.append(response.fc()[jnp.triu_indices(3, 1)], edge)
+
+
+def test_gradients_match_differences():
+    x = jnp.array([0.3, 0.62, 0.58, 0.6])
+    assert_gradients_match_differences(penalised, x, rtol=1e-5)
+
+
+def pair(G):
+    """Two regions that decay in 1 ms, with the edge of stability at G = 1.25."""
+    weights = jnp.array([[0.0, 0.8], [0.8, 0.0]])
+    return nmm.Network(
+        nmm.Linear(gamma=-1.0), weights, nmm.coupling.Linear(G=G), noise=White(x=0.1)
+    )
+
+
+def test_unstable_fixed_point_is_an_error_with_its_eigenvalue():
+    with pytest.raises(ValueError, match=r"unstable: its leading eigenvalue is 0\.2\+0j per ms"):
+        linear_response(pair(1.5))
+    with pytest.raises(eqx.EquinoxRuntimeError, match="The fixed point is unstable"):
+        eqx.filter_jit(lambda G: linear_response(pair(G)).fc())(jnp.array(1.5))
+
+
+def test_unstable_fixed_point_is_silent_in_a_loss_and_the_penalty_leads_back():
+    def parts(G):
+        response = linear_response(pair(G), throw=False)
+        seen = jnp.sum(response.covariance()) + jnp.sum(response.spectrum(HERTZ))
+        fc = response.fc()
+        edge = objectives.stability_penalty(response, slowest=2.0)
+        return jnp.stack([seen, fc[0, 1], edge, response.growth])
+
+    G = 1.5
+    values, slopes = jax.jit(lambda G: (parts(G), jax.jacfwd(parts)(G)))(G)
+    growth = 0.8 * G - 1
+    np.testing.assert_allclose(values, [0, 0, (1 + 2 * growth) ** 2, growth], atol=1e-12)
+    np.testing.assert_allclose(slopes, [0, 0, 4 * (1 + 2 * growth) * 0.8, 0.8], atol=1e-9)
+
+
+NODES = {
+    "Hopf": (nmm.Hopf(a=-0.02, w=0.06), White(x=1e-3, y=1e-3), None),
+    "JansenRit": (nmm.JansenRit(p=0.05), White(Ev=1e-4), None),
+    "WilsonCowan": (
+        nmm.WilsonCowan(),
+        White(rE=1e-4, rI=1e-4),
+        nmm.WilsonCowan.Inputs(rE_inp=jnp.array(1.0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_spectrum_is_that_of_a_run(name):
+    model, noise, inputs = NODES[name]
+    seconds, regions = 10, 64
+    response = linear_response(model, noise=noise, inputs=inputs)
+    start = jax.tree.map(lambda x: jnp.full(regions, x), response.fixed_point.state)
+    run = nmm.simulate(
+        model,
+        1000.0 * (seconds + 1),
+        0.5,
+        key=jr.key(0),
+        noise=noise,
+        inputs=inputs,
+        y0=start,
+        save=[model.output],
+        transient=1000.0,
+        save_every=2.0,
+    )
+    hertz, power = nmm.analysis.power_spectrum(run[model.output], 2.0, segment=500.0)
+    inside = (hertz > 3) & (hertz < 60)
+    ratio = jnp.mean(power, axis=1)[inside] / response.spectrum(hertz[inside])
+    # Windows that overlap by half are worth 0.95 / 2 of as many independent ones.
+    error = 1 / np.sqrt(regions * 0.95 * seconds / 0.5)
+    assert np.max(np.abs(ratio - 1)) < 4.5 * error + 0.03
+    assert abs(np.mean(ratio) - 1) < 0.03
+
+
+def test_bold_fc_of_runs_has_the_pattern_and_the_level():
+    weights = nmm.datasets.load_connectome("dk84").log().weights[30:42, 30:42]
+    weights = weights / jnp.max(jnp.abs(jnp.linalg.eigvals(weights)))
+    net = wong_wang(0.25, weights)
+    closed = linear_response(net, save={"bold": BOLD}).fc()
+
+    def run(key):
+        sol = nmm.simulate(net, 720.0 * 460, 4.0, key=key, save={"bold": BOLD}, transient=43200.0)
+        return nmm.analysis.fc(sol["bold"])
+
+    fcs = jax.jit(jax.vmap(run))(jr.split(jr.key(0), 8))
+    edges = nmm.analysis.upper_triangle(jnp.concatenate([closed[None], fcs]))
+    between = np.corrcoef(edges)
+    # Two runs share the truth and not their errors: each correlates with it by the root of this.
+    reliability = np.mean(between[1:, 1:][np.triu_indices(8, 1)])
+    assert np.mean(between[0, 1:]) > np.sqrt(reliability) - 0.02
+    assert abs(np.mean(edges[1:]) / np.mean(edges[0]) - 1) < 0.1
