@@ -57,9 +57,9 @@ class JansenRitTR(eqx.Module):
     w_l: Weights
     w_f: Weights
     w_b: Weights
-    k: Parameter = param(1.0, unit="mV", doc="gain of the stimulus", bounds=(0.0, 100.0))
     tr: float = eqx.field(static=True)
     symmetric: bool = eqx.field(static=True)
+    k: Parameter = param(1.0, unit="mV", doc="gain of the stimulus", bounds=(0.0, 100.0))
 
     def __init__(
         self,

@@ -1,7 +1,9 @@
 """Wilson–Cowan populations that hear each other late."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
@@ -13,7 +15,7 @@ from .models import Subtractive, WilsonCowan
 
 def wilson_cowan_delayed(
     node: WilsonCowan | None = None,
-    delays: ArrayLike | list = ((2.0, 1.5), (2.0, 1.5)),
+    delays: ArrayLike | Sequence[Sequence[float | int]] = ((2.0, 1.5), (2.0, 1.5)),
     regions: int = 1,
     **options: Any,
 ) -> Network:
@@ -65,7 +67,5 @@ def wilson_cowan_delayed(
             strength = node.weights[i, j] if source == "rE" else -node.weights[i, j]
             couplings.append(Scaling(G=strength, source=source, target=target))
             matrices.append(np.asarray(delays)[i, j] * np.eye(regions))
-    fields = vars(node) | {"weights": jnp.zeros_like(node.weights)}
-    return Network(
-        WilsonCowan(**fields), itself, tuple(couplings), delays=tuple(matrices), **options
-    )
+    silent = eqx.tree_at(lambda node: node.weights, node, jnp.zeros_like(node.weights))
+    return Network(silent, itself, tuple(couplings), delays=tuple(matrices), **options)

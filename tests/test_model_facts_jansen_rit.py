@@ -104,6 +104,9 @@ def test_jansen_rit_equilibria_without_input_and_in_the_alpha_cycle():
     assert np.allclose([state.M, state.E, state.I], [0.00192064, 0.677651, 2.581452], rtol=5e-6)
     assert np.allclose(quiet.eeg(state), -1.903802, atol=5e-7)
     assert np.all(eigenvalues(quiet, state).real < 0)
+    sinusoidal = nmm.JansenRit(p=80 * nmm.units.Hz)  # the mean input of that scenario
+    rest = fixed_point(sinusoidal, quiet.initial_state())
+    assert abs(sinusoidal.eeg(rest) - 0.7716) < 6e-5 and eigenvalues(sinusoidal, rest)[0].real < 0
     state, p = jansen_rit_equilibrium(driven, jnp.array(7.520290))
     assert abs(1000 * p - 220) < 1e-4
     assert np.allclose([state.M, state.E, state.I], [0.113889, 24.608385, 17.088095], rtol=5e-6)

@@ -305,13 +305,23 @@ class WilsonCowanAdaptive(AbstractModel):
     category = "physiological"
     use = "slow alternation of active and quiet states"
     reference = "Benda, Herz (2003) Neural Computation 15:2523"
+    # Static checkers take the property `node` of a model for one of its fields.
     presets = {
-        "slow_oscillation": {"b_E": 5.0, "circuit": lambda: WilsonCowan(P=1.0)},
-        "brainmass": {"circuit": lambda: WilsonCowan(weights=[[12.0, 13.0], [4.0, 11.0]])},
+        "slow_oscillation": {
+            "b_E": 5.0,
+            "circuit": lambda: WilsonCowan(P=1.0),  # pyright: ignore[reportCallIssue]
+        },
+        "brainmass": {
+            "circuit": lambda: WilsonCowan(  # pyright: ignore[reportCallIssue]
+                weights=[[12.0, 13.0], [4.0, 11.0]]
+            )
+        },
     }
 
     def vector_field(self, t: Any, state: State, inputs: AbstractRatePair.Inputs) -> State:
-        tired = self.Inputs(rE_inp=inputs.rE_inp - state.aE, rI_inp=inputs.rI_inp - state.aI)
+        tired = AbstractRatePair.Inputs(
+            rE_inp=inputs.rE_inp - state.aE, rI_inp=inputs.rI_inp - state.aI
+        )
         rates = self.circuit.vector_field(t, WilsonCowan.State(rE=state.rE, rI=state.rI), tired)
         return self.State(
             rE=rates.rE,
