@@ -15,6 +15,7 @@ from ._coombes_byrne import (
     CoombesByrne as CoombesByrne,
     CoombesByrne4D as CoombesByrne4D,
 )
+from ._dcm import BilinearDCM as BilinearDCM
 from ._dumont_gutkin import DumontGutkin as DumontGutkin
 from ._epileptor import (
     Epileptor as Epileptor,

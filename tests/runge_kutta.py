@@ -1,0 +1,28 @@
+"""Long runs of one region in small equal steps, for the numbers of cycles."""
+
+import equinox as eqx
+import jax
+from helpers import field
+from jax.flatten_util import ravel_pytree
+
+
+@eqx.filter_jit
+def samples(model, start, inputs, dt, steps, every):
+    """Every so many steps of Runge and Kutta, each variable a row."""
+    flat, unravel = ravel_pytree(start)
+
+    def f(x):
+        return ravel_pytree(field(model, unravel(x), inputs))[0]
+
+    def step(x, _):
+        k1 = f(x)
+        k2 = f(x + dt / 2 * k1)
+        k3 = f(x + dt / 2 * k2)
+        k4 = f(x + dt * k3)
+        return x + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4), None
+
+    def row(x, _):
+        x, _ = jax.lax.scan(step, x, length=every)
+        return x, x
+
+    return jax.lax.scan(row, flat, length=steps // every)[1].T
