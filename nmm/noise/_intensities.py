@@ -19,6 +19,9 @@ class Intensities(eqx.Module):
     def variables(self) -> tuple[str, ...]:
         return tuple(vars(self))
 
+    def __getitem__(self, variable: str) -> Any:
+        return vars(self)[variable]
+
     def __reduce__(self) -> tuple[Any, ...]:
         return intensities, (vars(self),)
 
