@@ -38,7 +38,7 @@ class Devices:
     def __init__(self) -> None:
         self.count = jax.device_count()
         self.first = jax.process_index() == 0
-        self._mesh = None
+        self._mesh: Mesh | None = None
         if self.count > 1:
             self._mesh = jax.make_mesh((self.count,), ("cells",), axis_types=(AxisType.Auto,))
 
@@ -91,6 +91,6 @@ class Devices:
         if isinstance(x, jax.Array) and jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
             data = self._put(jax.random.key_data(x), spec)
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
-        host = np.asarray(x)
-        sharding = NamedSharding(self._mesh, spec)
+        assert self._mesh is not None
+        host, sharding = np.asarray(x), NamedSharding(self._mesh, spec)
         return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

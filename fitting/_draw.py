@@ -49,11 +49,13 @@ def draw(
     if method not in get_args(Design):
         raise ValueError(f"`method` should be one of {list(get_args(Design))}, got {method!r}.")
     parameters = free_parameters(model, free)
+    intervals: list[Interval] = []
     for path, constraint in parameters.constraints.items():
         if not isinstance(constraint, Interval):
             raise ValueError(
                 f"`{path}` should have a `fitting.Interval` to draw from, got {constraint!r}."
             )
+        intervals.append(constraint)
     qmc = require("scipy.stats.qmc", "data")
     sizes = [value.size for value in parameters.start.values()]
     design = {"sobol": qmc.Sobol, "latin_hypercube": qmc.LatinHypercube}[method]
@@ -65,8 +67,8 @@ def draw(
         points = sampler.random(count)
     columns = np.split(points, np.cumsum(sizes)[:-1], axis=1)
     values = {}
-    for (path, start), column in zip(parameters.start.items(), columns, strict=True):
-        interval = parameters.constraints[path]
+    starts = parameters.start.items()
+    for (path, start), interval, column in zip(starts, intervals, columns, strict=True):
         drawn = interval.lower + (interval.upper - interval.lower) * column
         # Off the limits, which the interval excludes, also after rounding to float32.
         middle = (interval.lower + interval.upper) / 2

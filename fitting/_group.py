@@ -164,7 +164,7 @@ def fit_group(
             f"`shared` should name free parameters, none of them tied, of "
             f"{list(parameters.constraints)}, got {sorted(common)}."
         )
-    own = {path: c for path, c in parameters.constraints.items() if path not in common}
+    own = {path: c for path, c in parameters.moved.items() if path not in common}
     if not own:
         raise ValueError("`shared` should leave each subject a free parameter of its own.")
     values = {p: jnp.stack([parameters.start[p]] * len(subjects)) for p in own}

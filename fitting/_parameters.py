@@ -130,9 +130,11 @@ def _wanted(model: Any, free: Any) -> Mapping[str, Constraint | None]:
     """The constraints by path or pattern."""
     if isinstance(free, str):
         return {free: None}
-    if callable(free) or (isinstance(free, eqx.Module) and isinstance(free, type(model))):
+    if isinstance(free, Mapping):
+        return free
+    if callable(free) or isinstance(free, eqx.Module):
         return dict.fromkeys(_paths.matching(model, free))
-    return free if isinstance(free, Mapping) else dict.fromkeys(free)
+    return dict.fromkeys(free)
 
 
 def _default(bounds: tuple[float | None, float | None] | None) -> AbstractConstraint:

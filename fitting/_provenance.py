@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
+from nmm._declare import is_concrete
+
 from . import _paths
 from ._parameters import Parameters
 
@@ -143,7 +145,7 @@ def _arrays(tree: Any) -> dict[str, Any]:
     return {
         _paths.name_of(path): leaf
         for path, leaf in leaves
-        if isinstance(leaf, np.ndarray | jax.Array) and not isinstance(leaf, jax.core.Tracer)
+        if isinstance(leaf, np.ndarray | jax.Array) and is_concrete(leaf)
     }
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from nmm._declare import as_float
+from nmm._declare import as_float, is_concrete
 
 from ._constraints import AbstractConstraint, Real
 
@@ -29,7 +29,7 @@ class Fixed:
         return f"{self.values.dtype}{list(self.values.shape)}"
 
 
-def _as_mask(mask: Any) -> Fixed | None:
+def _as_mask(mask: Any) -> Any:
     if mask is None or isinstance(mask, Fixed):
         return mask
     mask = np.asarray(mask)
@@ -234,7 +234,7 @@ class Regression(AbstractConstraint):
         maps = self.maps
         if maps.ndim != 2:
             raise ValueError(f"`maps` should be (regions,) or (maps, regions), got {maps.shape}.")
-        if not isinstance(maps, jax.core.Tracer) and not np.all(
+        if is_concrete(maps) and not np.all(
             np.isfinite(maps).all(axis=1) & (np.ptp(maps, axis=1) > 0)
         ):
             raise ValueError("`maps` should be finite, and each should differ between regions.")

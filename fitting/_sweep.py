@@ -125,11 +125,12 @@ def sweep(
         done[where] = True
     devices.check_same(done)
     try:
-        if not np.all(done):
-            size = _automatic_chunk(loss, axes, key, memory, devices) if chunk is None else chunk
-            size = devices.whole(_even(size, axes.size))
+        size = axes.size if chunk is None else chunk
+        if chunk is None and not np.all(done):
+            size = _automatic_chunk(loss, axes, key, memory, devices)
+        size = devices.whole(_even(size, axes.size))
         with progress_bar(axes.size, "sweep", progress, int(np.sum(done))) as bar:
-            for cells in _chunks(done, size) if not np.all(done) else ():
+            for cells in _chunks(done, size):
                 try:
                     found = [(cells, run(cells, size))]
                 except eqx.EquinoxRuntimeError:

@@ -1,6 +1,7 @@
 """Agreement of covariances, at once and lagged."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -50,7 +51,7 @@ def covariance_error(
         are 0 at some lag.
     """
     check_finite(empirical, "empirical")
-    prepare = preprocess or jnp.asarray
+    prepare: Any = preprocess or jnp.asarray
     if not lags:
         raise ValueError("`lags` must hold at least one lag, in samples.")
     found = _covariances(prepare(simulated), lags)

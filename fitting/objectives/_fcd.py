@@ -1,6 +1,6 @@
 """Agreement of functional connectivity dynamics: of the distributions of FCD, not its matrices."""
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -90,7 +90,7 @@ def _values(
 ) -> tuple[Array, Array]:
     """The FCD of both between the windows that are compared."""
     check_finite(empirical, "empirical")
-    prepare = preprocess or jnp.asarray
+    prepare: Any = preprocess or jnp.asarray
     if empirical_is == "series":
         target = fcd(prepare(empirical), window, step)
     elif empirical_is == "fcd":
