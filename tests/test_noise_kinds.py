@@ -176,27 +176,39 @@ def test_spectrum_of_coloured_noise_has_its_slope_over_three_decades(beta):
 
 @pytest.mark.parametrize("beta", [2.0, -1.0])
 def test_coloured_noise_starts_and_stays_stationary_at_any_step(beta):
-    noise = Coloured(beta, 0.3, low=1e-3, high=0.02, resolution=1.0)
-    fine, coarse = (end(16.0, dt, noise=noise, shape=5000) for dt in (1.0, 8.0))
-    value = forcing(fine)
-    assert_variance(noise.read(value), 0.3**2, errors=6.0)
+    noise = Coloured(beta, 0.3, low=1e-3, high=0.02)
+    first, *others = jr.normal(jr.key(5), (17, *noise.draw_shape((5000,))))
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def after(normals, dt):
+        def step(value, normal):
+            return noise.advance(value, normal, dt), None
+
+        return jax.lax.scan(step, noise.start(first), normals)[0]
+
+    fine = after(jnp.stack(others), 1.0)
+    halves = jnp.stack(others).reshape(2, 8, *first.shape)
+    coarse = after(jnp.stack([noise.combine(half, 1.0) for half in halves]), 8.0)
+    assert_variance(noise.read(fine), 0.3**2, errors=6.0)
     n = len(noise.taus)
-    np.testing.assert_allclose(forcing(coarse)[:n], value[:n], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(coarse[:n], fine[:n], rtol=1e-9, atol=1e-12)
     if beta == 2.0:  # one process alone
-        assert np.sum(np.std(value, axis=1) > 1e-6) == 1
+        assert np.sum(np.std(fine, axis=1) > 1e-6) == 1
 
 
-def test_gradients_in_the_parameters_of_every_kind_of_noise():
-    def loss(x):
-        noise = (
-            ITO(x=x[0], factor=Affine(x[1], x[2]), resolution=0.5),
-            Coloured(x[3], x[4], low=1e-3, high=0.1, onto="v", mixing=x[5:9].reshape(2, 2)),
-        )
-        y1 = end(1.0, 0.5, noise=noise, shape=2).y1
-        return jnp.concatenate([y1.x, y1.y])
+def test_gradients_in_the_parameters_of_multiplicative_and_coloured_noise():
+    def run(x):
+        noise = ITO(x=x[0], factor=Affine(x[1], x[2]), mixing=x[3:7].reshape(2, 2))
+        return end(1.0, 0.5, noise=noise, shape=2).y1.x
 
-    x = jnp.array([0.5, 0.8, 0.3, 1.2, 0.3, 1.0, 0.2, 0.1, 0.9])
-    assert_gradients_match_differences(loss, x)
+    assert_gradients_match_differences(run, jnp.array([0.5, 0.8, 0.3, 1.0, 0.2, 0.1, 0.9]))
+
+    def coloured(x):
+        noise = Coloured(x[:2], x[2], low=1e-3, high=0.1)
+        normals = jr.normal(jr.key(6), (2, *noise.draw_shape((2,))))
+        return noise.read(noise.advance(noise.start(normals[0]), normals[1], 0.5))
+
+    assert_gradients_match_differences(coloured, jnp.array([1.2, 0.7, 0.3]))
 
 
 # Given numbers.
@@ -213,9 +225,9 @@ def test_given_numbers_are_those_of_a_run():
     random = end(3.0, 0.5, noise=white, key=key, shape=4, model=Relax()).y1
     given = White(x=0.5, y=0.2, normals=draw(white, 0))
     options = {"shape": 4, "model": Relax(), "key": None}
-    np.testing.assert_allclose(end(3.0, 0.5, noise=given, **options).y1.x, random.x, rtol=1e-13)
     first = end(1.0, 0.5, noise=given, **options)
     second = end(2.0, 0.5, noise=given, y0=first, model=Relax())
+    np.testing.assert_allclose(second.y1.x, random.x, rtol=1e-13)
     np.testing.assert_allclose(second.y1.y, random.y, rtol=1e-13)
     # Noise with memory starts from its mean, and follows the numbers from there.
     numbers = draw(slow, 0)
