@@ -21,9 +21,7 @@ class Hopf(AbstractHopfNormalForm):
     Elements of Applied Bifurcation Theory.
     """
 
-    a: Parameter = param(
-        0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-1.0, 1.0)
-    )
+    a: Parameter = param(0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-1.0, 1.0))
     w: Parameter = param(0.2, unit="rad/ms", doc="angular frequency", bounds=(0.0, 2.0))
     beta: Parameter = param(1.0, unit="1/ms", doc="cubic saturation", bounds=(0.0, 5.0))
 

@@ -20,9 +20,7 @@ class StuartLandau(AbstractHopfNormalForm):
     Turbulence.
     """
 
-    a: Parameter = param(
-        0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-1.0, 1.0)
-    )
+    a: Parameter = param(0.25, unit="1/ms", doc="distance from the bifurcation", bounds=(-1.0, 1.0))
     w: Parameter = param(0.2, unit="rad/ms", doc="angular frequency", bounds=(0.0, 2.0))
 
     use = "oscillations of controlled amplitude"
