@@ -14,7 +14,13 @@ from ._custom_types import Key, RealScalarLike
 from ._declare import declarations, is_concrete
 from ._network import Network
 from .integrate import simulate
-from .models import WilsonCowan, WilsonCowanAdaptive, WilsonCowanThreePopulation, WongWangExcInh
+from .models import (
+    DecoBalancedExcInh,
+    WilsonCowan,
+    WilsonCowanAdaptive,
+    WilsonCowanThreePopulation,
+    WongWangExcInh,
+)
 from .models._base import evaluate
 from .noise import AbstractNoise
 from .observe import TemporalAverage
@@ -47,6 +53,7 @@ class Control(NamedTuple):
 
 _CONTROLS = {
     WongWangExcInh: Control("H_e", "J_i"),
+    DecoBalancedExcInh: Control("H_e", "J_i"),
     WilsonCowan: Control("rE", "weights", (0, 1)),
     WilsonCowanAdaptive: Control("rE", "weights", (0, 1)),
     WilsonCowanThreePopulation: Control("rE", "weights", (0, 1)),
@@ -64,9 +71,9 @@ class Balance(eqx.Module):
     - `history`: the rates and the weights of each round, `{"rates": (round, region), "weights":
         ...}`.
     - `accepted`: the range of rates that was asked for.
-    - `growth`: the largest real part among the eigenvalues of the noise-free network at the target,
-        per ms. Above 0 that state is unstable, and only the noise and the control of the weights
-        keep the regions near it.
+    - `growth`: the largest real part among the eigenvalues of the network at the target, without
+        noise and delays, per ms. Above 0 that state is unstable, and only the noise and the
+        control of the weights keep the regions near it.
     """
 
     network: Network
@@ -134,9 +141,10 @@ def balance(
 
     **Arguments:**
 
-    - `network`: of `nmm.WongWangExcInh` (the rate `H_e` by `J_i`), of a model of the Wilson–Cowan
-        family (`rE` by the weight from I to E), or of another model, with `rate` and `weight`.
-    - `target`: the rate $r^*$, in the unit of the model's rate; 3 Hz for `nmm.WongWangExcInh`.
+    - `network`: of `nmm.WongWangExcInh` or `nmm.DecoBalancedExcInh` (the rate `H_e` by `J_i`), of a
+        model of the Wilson–Cowan family (`rE` by the weight from I to E), or of another model,
+        with `rate` and `weight`.
+    - `target`: the rate $r^*$, in the unit of the model's rate; 3 Hz by default for `H_e`.
     - `key`: draws the noise of the rounds.
     - `noise`: for the rounds, beside that of the network. Without any there are no rounds.
     - `dt`: step of the rounds, ms.
@@ -167,8 +175,7 @@ def balance(
     low, high = (0.877 * target, 1.183 * target) if accepted is None else map(float, accepted)
     if not low < target < high:
         raise ValueError(f"`accepted` should hold the target, {target}, got {(low, high)}.")
-    network, state, growth = _steady(network, control, target)
-    weights = control.read(network)
+    weights, state, growth = _steady(network, control, target)
     history: list[tuple[Array, Array]] = []
     within = 0
     draws = () if key is None or not noisy else jr.split(key, rounds)
@@ -277,7 +284,7 @@ def _parse(network: Any, target: Any, rate: Any, weight: Any) -> tuple[Control, 
             f"it if it is a matrix; got {weight!r}."
         )
     if target is None:
-        if not isinstance(network.node, WongWangExcInh):
+        if control.rate != "H_e":
             raise ValueError(f"`target` should be given for `{node}`.")
         target = 3.0
     if not 0 < float(target) < np.inf:
@@ -285,14 +292,16 @@ def _parse(network: Any, target: Any, rate: Any, weight: Any) -> tuple[Control, 
     return control, float(target)
 
 
-def _steady(network: Network, control: Control, target: float) -> tuple[Network, Any, float]:
-    """The network that rests at the target, where it rests, and its largest growth rate."""
-    tuned, state, errors = _solve(network, control, target)
-    weights, errors = np.asarray(control.read(tuned)), np.asarray(errors)
+def _steady(network: Network, control: Control, target: float) -> tuple[Array, Any, float]:
+    """The weights with which a network rests at the target, where, and its largest growth rate."""
+    # Where nothing moves, delays change nothing.
+    at_once = Network(network.node, network.connectome, network.coupling, stimulus=network.stimulus)
+    tuned, state, errors = _solve(at_once, control, target)
+    weights = control.read(tuned)
     tolerance = 1e4 * np.finfo(weights.dtype).eps
     for bad, what in (
-        (~(errors < tolerance), "no inhibition was found that brings"),
-        (weights < 0, "negative inhibition would be needed to bring"),
+        (~(np.asarray(errors) < tolerance), "no inhibition was found that brings"),
+        (np.asarray(weights) < 0, "negative inhibition would be needed to bring"),
     ):
         if bad.any():
             where = np.flatnonzero(bad)
@@ -303,7 +312,7 @@ def _steady(network: Network, control: Control, target: float) -> tuple[Network,
                 "another coupling, or another target."
             )
     values = np.linalg.eigvals(np.asarray(_jacobian(tuned, state)))
-    return tuned, state, float(np.max(np.real(values)))
+    return weights, state, float(np.max(np.real(values)))
 
 
 @eqx.filter_jit

@@ -53,6 +53,11 @@ class AbstractConnectome(eqx.Module):
     def strength(self) -> Float[Array, " target"]:
         """What each region receives in all."""
 
+    @property
+    @abc.abstractmethod
+    def spectral_radius(self) -> Scalar | float:
+        """The largest magnitude among the eigenvalues of the weighted sum."""
+
     @abc.abstractmethod
     def weighted_sum(self, features: Value) -> Value:
         """What each region receives of what all send; axes in front of the regions are batches."""

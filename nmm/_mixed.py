@@ -155,7 +155,8 @@ def _class_of(kinds: tuple[tuple[str, type[AbstractModel]], ...]) -> Any:
     sources = [(name, cls.source) for name, cls in kinds]
     signals["sent"] = _observable(tuple(sources), "1", "Source of each region's model.", False)
     signals["observed"] = _observable(tuple(outputs), "1", "Output of each region's model.", need)
-    return type(eqx.Module)(
+    make: Any = type(eqx.Module)
+    return make(
         title,
         (AbstractMixture,),
         {

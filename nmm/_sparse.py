@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Scalar
 
 from ._connectome import AbstractConnectome, Connectome
 from ._custom_types import Value
@@ -280,6 +280,11 @@ class ParcelConnectome(AbstractConnectome):
     def strength(self) -> Float[Array, " target"]:
         """What each node receives in all."""
         return self.parcels.strength[self.mapping]
+
+    @property
+    def spectral_radius(self) -> Scalar | float:
+        """That of the parcels, of which all but the zeros are eigenvalues here."""
+        return self.parcels.spectral_radius
 
     def means(self, features: Value) -> Value:
         """The mean of each parcel."""

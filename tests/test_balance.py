@@ -58,6 +58,14 @@ def test_noise_free_network_rests_at_the_target():
     np.testing.assert_allclose(slope.rE, 0.0, atol=1e-7)
 
 
+def test_delays_do_not_move_the_rest_and_are_kept():
+    conn = nmm.datasets.load_connectome("dk84").subset(range(3))
+    parts = nmm.WongWangExcInh(), conn, nmm.coupling.Linear(G=0.5)
+    delayed, at_once = nmm.balance(nmm.Network(*parts, speed=3.0)), nmm.balance(nmm.Network(*parts))
+    np.testing.assert_array_equal(delayed.weights, at_once.weights)
+    assert delayed.network.delayed
+
+
 def test_regions_with_parameters_of_their_own_reach_targets_of_any_signal():
     net = eqx.tree_at(lambda n: n.node.w_p, network(0.3, 3), jnp.array([1.2, 1.4, 1.5]))
     by_rate = nmm.balance(net)
