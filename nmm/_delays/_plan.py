@@ -76,9 +76,7 @@ def _lags(spans: Spans, dt: float, reading: str) -> tuple[np.ndarray, np.ndarray
 
 
 @functools.lru_cache(maxsize=256)
-def plan_delays(
-    spans: tuple[Spans | None, ...], dt: float, reading: str, steps: int
-) -> DelayPlan:
+def plan_delays(spans: tuple[Spans | None, ...], dt: float, reading: str, steps: int) -> DelayPlan:
     """Plans a run of `steps` steps of `dt` ms."""
     lags, delayed = [], []
     for one in spans:

@@ -1,8 +1,10 @@
 """What a delayed run looks up: for each edge its weight, and where in the history it reads."""
 
+import functools
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
@@ -91,8 +93,14 @@ class Tables(eqx.Module):
 
         For each coupling the sums at the ends of these steps, `(steps, regions, channels)`.
         """
+
+        def read(table: Table, group: Group, history: Array) -> Array:
+            # A gradient gathers the slices again: to keep them takes longer, and much memory.
+            again = functools.partial(_read, sources=group.sources, length=length)
+            return jax.checkpoint(again, prevent_cse=False)(table, history)
+
         return tuple(
-            None if table is None else _read(table, group.sources, history, length)
+            None if table is None else read(table, group, history)
             for table, group, history in zip(
                 self.groups[level], self.plan.groups[level], histories, strict=True
             )
@@ -127,7 +135,7 @@ def _look_up(group: Group, weights: Array, lags: Array) -> Table:
     return Table(jnp.moveaxis(weights, 0, 1), jnp.pad(lags, (0, 1), constant_values=1)[group.edges])
 
 
-def _read(table: Table, sources: Any, history: Array, length: int) -> Array:
+def _read(table: Table, history: Array, *, sources: Any, length: int) -> Array:
     """One gather of the points that any step needs, one product; then the points are shifted."""
     points = table.weights.shape[1]
     regions, window, channels = history.shape

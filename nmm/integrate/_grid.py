@@ -17,7 +17,7 @@ from ._delayed import Delays, Incoming, Stored, add, append, hold
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._outputs import Outputs, evaluate_signal
 from ._plan import Plan
-from ._solvers import LEAN
+from ._solvers import AbstractLean
 
 NEVER = 2**31 - 1
 """The step at which a run that stays finite becomes non-finite."""
@@ -113,7 +113,7 @@ class Grid(eqx.Module):
             state=state,
             solver_state=self.solver.init(terms, zero, dt, state, moment),
             forcing=forcing,
-            result=None if isinstance(self.solver, LEAN) else diffrax.RESULTS.successful,
+            result=None if isinstance(self.solver, AbstractLean) else diffrax.RESULTS.successful,
             delayed=delayed,
         )
         bad = jnp.zeros(len(jax.tree.leaves(state)), bool)

@@ -82,7 +82,9 @@ def check_signal(node: AbstractModel, signal: Signal) -> None:
             f"got {signal!r}."
         )
     known = {*declarations(node.State), *observables(node)}
-    public_method = not signal.startswith("_") and callable(getattr(node, signal, None))
+    # Methods of every model, such as `vector_field`, are no signals.
+    own = not signal.startswith("_") and not hasattr(AbstractModel, signal)
+    public_method = own and callable(getattr(node, signal, None))
     if signal not in known and not public_method:
         raise ValueError(unknown_signal(node, signal))
 

@@ -68,6 +68,15 @@ def positive(value: Any, name: str) -> float:
     return value
 
 
+def check_key(key: Any) -> None:
+    """Refuses what is no random key, such as a seed."""
+    is_key = eqx.is_array(key) and (
+        jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32
+    )
+    if key is not None and not is_key:
+        raise TypeError(f"`key` should be a random key, as `jax.random.key(0)`, got {key!r}.")
+
+
 def check_model(model: Any) -> None:
     """Refuses what is no model or network, such as the class of one."""
     if not isinstance(model, AbstractDynamics):

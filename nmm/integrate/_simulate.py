@@ -22,6 +22,7 @@ from ._outputs import meanings, parse_save
 from ._problem import (
     Problem,
     check_arrivals,
+    check_key,
     check_model,
     parse_inputs,
     parse_start,
@@ -113,8 +114,11 @@ def simulate(
         raise ValueError("`dt` should be given, unless steps adapt (`stepsize_controller`).")
     if save_every is not None:
         save_every = positive(save_every, "save_every")
-    if not 0 <= transient < t1:
+    if transient != 0:
+        transient = positive(transient, "transient")
+    if transient >= t1:
         raise ValueError(f"`transient` should be in [0, {t1}), before `t1`; got {transient}.")
+    check_key(key)
     if history is not None and not getattr(model, "delayed", False):
         raise ValueError("`history` should go with a network that has delays, got one without.")
     outputs = parse_save(model, save)

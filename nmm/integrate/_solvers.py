@@ -23,19 +23,11 @@ def _finish(y0: Any, y1: Any) -> tuple[Any, None, dict[str, Any], None, Any]:
     return y1, None, {"y0": y0, "y1": y1}, None, diffrax.RESULTS.successful
 
 
-class Euler(diffrax.AbstractItoSolver):
-    r"""Euler's method; Euler–Maruyama with noise, converging to the Itô solution.
-
-    $$y_1 = y_0 + f(t_0, y_0)\,h + g(t_0, y_0)\,\Delta W$$
-
-    Order 1; strong order 1 for additive noise, 0.5 otherwise.
-    """
+class AbstractLean(diffrax.AbstractSolver):
+    """What the lean solvers share: they keep nothing from step to step, and cannot fail."""
 
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., Any]] = diffrax.LocalLinearInterpolation
-
-    def order(self, terms: Any) -> int:
-        return 1
 
     def strong_order(self, terms: Any) -> float:
         return 0.5
@@ -43,16 +35,28 @@ class Euler(diffrax.AbstractItoSolver):
     def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> None:
         return None
 
+    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
+        return terms.vf(t0, y0, args)
+
+
+class Euler(AbstractLean, diffrax.AbstractItoSolver):
+    r"""Euler's method; Euler–Maruyama with noise, converging to the Itô solution.
+
+    $$y_1 = y_0 + f(t_0, y_0)\,h + g(t_0, y_0)\,\Delta W$$
+
+    Order 1; strong order 1 for additive noise, 0.5 otherwise.
+    """
+
+    def order(self, terms: Any) -> int:
+        return 1
+
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         del solver_state, made_jump
         k1 = terms.vf_prod(t0, y0, args, terms.contr(t0, t1))
         return _finish(y0, _add(y0, (1, k1)))
 
-    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
-        return terms.vf(t0, y0, args)
 
-
-class SemiImplicitEuler(diffrax.AbstractItoSolver):
+class SemiImplicitEuler(AbstractLean, diffrax.AbstractItoSolver):
     r"""Euler's method in two halves: some variables step first, and the others see them there.
 
     $$y_1 = y_0 + f_y(x_0, y_0)\,h, \qquad x_1 = x_0 + f_x(x_0, y_1)\,h$$
@@ -66,17 +70,12 @@ class SemiImplicitEuler(diffrax.AbstractItoSolver):
     """
 
     first: tuple[str, ...] = eqx.field(static=True)
-    term_structure: ClassVar = diffrax.AbstractTerm
-    interpolation_cls: ClassVar[Callable[..., Any]] = diffrax.LocalLinearInterpolation
 
     def __init__(self, *first: str):
         self.first = first
 
     def order(self, terms: Any) -> int:
         return 1
-
-    def strong_order(self, terms: Any) -> float:
-        return 0.5
 
     def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> None:
         unknown = [name for name in self.first if name not in vars(y0)]
@@ -98,11 +97,8 @@ class SemiImplicitEuler(diffrax.AbstractItoSolver):
         y1 = _add(y0, (1, terms.vf_prod(t0, between, args, control)))
         return _finish(y0, eqx.tree_at(chosen, y1, chosen(between)))
 
-    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
-        return terms.vf(t0, y0, args)
 
-
-class Heun(diffrax.AbstractStratonovichSolver):
+class Heun(AbstractLean, diffrax.AbstractStratonovichSolver):
     r"""Heun's method, the explicit trapezoid rule; the default.
 
     $$\tilde y = y_0 + k_1, \qquad y_1 = y_0 + (k_1 + k_2)/2, \qquad
@@ -112,17 +108,8 @@ class Heun(diffrax.AbstractStratonovichSolver):
     depends on the state converges to the Stratonovich solution.
     """
 
-    term_structure: ClassVar = diffrax.AbstractTerm
-    interpolation_cls: ClassVar[Callable[..., Any]] = diffrax.LocalLinearInterpolation
-
     def order(self, terms: Any) -> int:
         return 2
-
-    def strong_order(self, terms: Any) -> float:
-        return 0.5
-
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> None:
-        return None
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         del solver_state, made_jump
@@ -131,11 +118,8 @@ class Heun(diffrax.AbstractStratonovichSolver):
         k2 = terms.vf_prod(t1, _add(y0, (1, k1)), args, control)
         return _finish(y0, _add(y0, (0.5, k1), (0.5, k2)))
 
-    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
-        return terms.vf(t0, y0, args)
 
-
-class ItoHeun(diffrax.AbstractItoSolver):
+class ItoHeun(AbstractLean, diffrax.AbstractItoSolver):
     r"""Heun's method for the drift, with the noise of the start of the step.
 
     $$\tilde y = y_0 + f_0 h + g_0 \Delta W, \qquad
@@ -146,17 +130,8 @@ class ItoHeun(diffrax.AbstractItoSolver):
     Brain and tvboptim.
     """
 
-    term_structure: ClassVar = diffrax.AbstractTerm
-    interpolation_cls: ClassVar[Callable[..., Any]] = diffrax.LocalLinearInterpolation
-
     def order(self, terms: Any) -> int:
         return 2
-
-    def strong_order(self, terms: Any) -> float:
-        return 0.5
-
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> None:
-        return None
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         del solver_state, made_jump
@@ -167,28 +142,16 @@ class ItoHeun(diffrax.AbstractItoSolver):
         k2 = drift.vf_prod(t1, _add(y0, (1, k1), *noise), args, control)
         return _finish(y0, _add(y0, (0.5, k1), (0.5, k2), *noise))
 
-    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
-        return terms.vf(t0, y0, args)
 
-
-class RungeKutta4(diffrax.AbstractStratonovichSolver):
+class RungeKutta4(AbstractLean, diffrax.AbstractStratonovichSolver):
     """The classical Runge–Kutta method.
 
     Order 4 without noise. The increment of the noise enters all stages alike: strong order 1 for
     additive noise.
     """
 
-    term_structure: ClassVar = diffrax.AbstractTerm
-    interpolation_cls: ClassVar[Callable[..., Any]] = diffrax.LocalLinearInterpolation
-
     def order(self, terms: Any) -> int:
         return 4
-
-    def strong_order(self, terms: Any) -> float:
-        return 0.5
-
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> None:
-        return None
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         del solver_state, made_jump
@@ -200,11 +163,8 @@ class RungeKutta4(diffrax.AbstractStratonovichSolver):
         k4 = terms.vf_prod(t1, _add(y0, (1, k3)), args, control)
         return _finish(y0, _add(y0, (1 / 6, k1), (1 / 3, k2), (1 / 3, k3), (1 / 6, k4)))
 
-    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
-        return terms.vf(t0, y0, args)
 
-
-class ExponentialEuler(diffrax.AbstractItoSolver):
+class ExponentialEuler(AbstractLean, diffrax.AbstractItoSolver):
     r"""Exponential Euler, each variable with the derivative of its own equation by itself.
 
     $$x_k \leftarrow x_k + h\,\varphi(h J_{kk})\,f_k(x) + g_k \Delta W_k, \qquad
@@ -214,17 +174,8 @@ class ExponentialEuler(diffrax.AbstractItoSolver):
     default scheme of brainmass. Prefer `nmm.Heun` for accuracy: oscillations drift at first order.
     """
 
-    term_structure: ClassVar = diffrax.AbstractTerm
-    interpolation_cls: ClassVar[Callable[..., Any]] = diffrax.LocalLinearInterpolation
-
     def order(self, terms: Any) -> int:
         return 1
-
-    def strong_order(self, terms: Any) -> float:
-        return 0.5
-
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> None:
-        return None
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         del solver_state, made_jump
@@ -248,18 +199,12 @@ class ExponentialEuler(diffrax.AbstractItoSolver):
             y1 = _add(y1, (1, term.vf_prod(t0, y0, args, term.contr(t0, t1))))
         return _finish(y0, y1)
 
-    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
-        return terms.vf(t0, y0, args)
-
 
 def _relative_growth(z: jax.Array) -> jax.Array:
     """(exp(z) - 1) / z, with its limit 1 at 0."""
     small = jnp.abs(z) < 1e-4
     safe = jnp.where(small, 1.0, z)
     return jnp.where(small, 1 + z / 2, jnp.expm1(safe) / safe)
-
-
-LEAN = (Euler, SemiImplicitEuler, Heun, ItoHeun, RungeKutta4, ExponentialEuler)
 
 
 def check_solver(solver: Any, noisy: bool, adapts: bool) -> None:

@@ -15,6 +15,7 @@ from ._delayed import Incoming, append, delays_of, hold, parse_history
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
 from ._problem import (
     check_arrivals,
+    check_key,
     check_model,
     parse_inputs,
     parse_start,
@@ -103,6 +104,7 @@ def step(
     """
     check_model(model)
     dt = positive(dt, "dt")
+    check_key(key)
     solver = Heun() if solver is None else solver
     forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
     if forcing:
