@@ -197,11 +197,16 @@ def test_coloured_noise_starts_and_stays_stationary_at_any_step(beta):
 
 
 def test_gradients_in_the_parameters_of_multiplicative_and_coloured_noise():
-    def run(x):
-        noise = ITO(x=x[0], factor=Affine(x[1], x[2]), mixing=x[3:7].reshape(2, 2))
-        return end(1.0, 0.5, noise=noise, shape=2).y1.x
+    state = Relax.State(jnp.array([1.0, -0.4]), jnp.zeros(2))
 
-    assert_gradients_match_differences(run, jnp.array([0.5, 0.8, 0.3, 1.0, 0.2, 0.1, 0.9]))
+    def multiplicative(x):
+        noise = ITO(x=x[0], factor=Affine(x[1], x[2]), mixing=x[3:7].reshape(2, 2))
+        drift = Correction(noise, -0.5)(0.0, state)["x"]
+        return jnp.concatenate([drift, noise.diffusion(0.0, state)["x"]])
+
+    assert_gradients_match_differences(
+        multiplicative, jnp.array([0.5, 0.8, 0.3, 1.0, 0.2, 0.1, 0.9])
+    )
 
     def coloured(x):
         noise = Coloured(x[:2], x[2], low=1e-3, high=0.1)
