@@ -58,7 +58,7 @@ class Effort:
     """
 
     steps: int = 400
-    polish: int = 100
+    polish: int = 150
     cells: int = 33
     minutes: float = 20.0
     seeds: int = 5

@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float
 
 from .._declare import declarations, is_concrete
 from ..models._base import AbstractDynamics
-from ..noise import AbstractDiffusion, AbstractNoise
+from ..noise import AbstractDiffusion, AbstractNoise, OrnsteinUhlenbeck
 from ._fixed_points import (
     NOT_FOUND,
     Drift,
@@ -225,7 +225,7 @@ def linear_response(
 
     **Arguments:**
 
-    - `noise`: beside that of the network itself.
+    - `noise`: beside that of the network itself; independent between regions.
     - `inputs`: constant `Inputs`, or `None`.
     - `save`: which signals to know: state variables, observables, functions `(t, state, inputs)`
         (a lead field times sources, say), `nmm.observe.BOLD`, or observers that average, such as
@@ -251,6 +251,13 @@ def linear_response(
     forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
     if not forcing and not diffusions:
         raise ValueError("`noise` should be given, here or to the network: nothing else drives it.")
+    for one in (*forcing, *diffusions):
+        known = isinstance(one, OrnsteinUhlenbeck | AbstractDiffusion)
+        if not known or one.mixing is not None or one.normals is not None:
+            raise ValueError(
+                "`noise` should be white or Ornstein–Uhlenbeck, without `mixing` and `normals`, for "
+                f"a linear response; got {type(one).__name__}."
+            )
     drift = Drift(model, inputs, forcing)
     start = drift.start(guess, shape)
     if jax.tree.leaves(start)[0].ndim > 1:
