@@ -231,8 +231,9 @@ def topography(
         ax.set_title(title)
     if label:
         bar = ax.figure.colorbar(shades, ax=ax, label=label, aspect=25, pad=0.02)
-        bar.locator = require("matplotlib.ticker", "plot").MaxNLocator(6)
-        bar.update_ticks()
+        ends = colours["vmin"], colours["vmax"]
+        ticks = require("matplotlib.ticker", "plot").MaxNLocator(6).tick_values(*ends)
+        bar.set_ticks([tick for tick in ticks if ends[0] <= tick <= ends[1]])
         bar.outline.set_visible(False)
     return ax
 

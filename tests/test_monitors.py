@@ -55,19 +55,18 @@ def test_groups_are_averaged_by_their_weights():
 
 
 def test_afferent_input_is_what_arrives():
-    net = network()
-    save = {
-        "S": "S",
-        "heard": AfferentInput("I_ext"),
-        "mean": TemporalAverage(5.0, AfferentInput("I_ext")),
-    }
-    inputs = nmm.ReducedWongWang.Inputs(I_ext=0.1)
+    net, slot = network(), nmm.ReducedWongWang.target
+    heard = AfferentInput(slot)
+    save = {"S": "S", "heard": heard, "mean": TemporalAverage(5.0, heard)}
+    inputs = nmm.ReducedWongWang.Inputs(**{slot: 0.1})
     sol = nmm.simulate(net, 50.0, 1.0, inputs=inputs, save=save)
-    arriving = [net.receive(0.0, nmm.ReducedWongWang.State(S=S), inputs).I_ext for S in sol["S"]]
+    states = nmm.ReducedWongWang.State(S=sol["S"])
+    arriving = getattr(net.receive(0.0, states, inputs), slot)
+    assert arriving.shape == (50, 3)
     np.testing.assert_allclose(sol["heard"], arriving, rtol=1e-12)
     np.testing.assert_allclose(sol["mean"], sol["heard"].reshape(-1, 5, 3).mean(axis=1))
-    unit = nmm.ReducedWongWang.Inputs.__dataclass_fields__["I_ext"].metadata["nmm"].unit
-    assert dict(sol.units)["heard"] == dict(sol.units)["mean"] == unit
+    units = dict(sol.units)
+    assert units["heard"] == units["mean"] == nmm._declare.declarations(inputs)[slot].unit
 
 
 def test_statistics_of_a_saved_signal_are_those_of_its_samples():

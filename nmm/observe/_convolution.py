@@ -46,7 +46,7 @@ class ConvolutionBOLD(AbstractObserver):
         tr: RealScalarLike,
         signal: Signal = None,
         *,
-        kernel: AbstractKernel | None = None,
+        kernel: Any = None,
         amplitude: Any = 1.0,
         step: RealScalarLike = 4.0,
     ):

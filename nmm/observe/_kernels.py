@@ -1,13 +1,14 @@
 """Haemodynamic response functions. Time in seconds, as published."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from .._custom_types import Parameter, RealScalarLike
 from .._declare import as_float, check_parameters, is_concrete, param, parameter_shape
@@ -40,7 +41,7 @@ class AbstractFormula(AbstractKernel):
     """A response function that is given by a formula."""
 
     @abc.abstractmethod
-    def __call__(self, t: Float[Array, "*times"]) -> Float[Array, "*times"]:
+    def __call__(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         """h at `t` seconds; with regional parameters `t` has an axis for them."""
 
     def weights(self, steps: int, step: float) -> Float[Array, "steps *regions"]:
@@ -68,7 +69,7 @@ class VolterraKernel(AbstractFormula):
     tau_f: Parameter = param(0.4, unit="s^2", doc="flow autoregulation", bounds=(0.2, 2.5))
     duration: float = eqx.field(default=20.0, static=True)
 
-    def __call__(self, t: Float[Array, "*times"]) -> Float[Array, "*times"]:
+    def __call__(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         square = 1 / self.tau_f - 1 / (4 * self.tau_s**2)
         omega = jnp.sqrt(
             eqx.error_if(
@@ -91,7 +92,7 @@ class GammaKernel(AbstractFormula):
     a: Parameter = param(0.1, unit="1/s", doc="peak", bounds=(0.01, 1.0))
     duration: float = eqx.field(default=20.0, static=True)
 
-    def __call__(self, t: Float[Array, "*times"]) -> Float[Array, "*times"]:
+    def __call__(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         order = self.n - 1
         return self.a * _power(t / (order * self.tau), order) * jnp.exp(order - t / self.tau)
 
@@ -113,11 +114,11 @@ class DoubleExponentialKernel(AbstractFormula):
     a: Parameter = param(0.1, unit="1/s", doc="peak", bounds=(0.01, 1.0))
     duration: float = eqx.field(default=40.0, static=True)
 
-    def __call__(self, t: Float[Array, "*times"]) -> Float[Array, "*times"]:
+    def __call__(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         grid = jnp.arange(0, 40, 0.004).reshape(-1, *[1] * len(parameter_shape(self)))
         return self.a * self._shape(t) / jnp.max(self._shape(grid), axis=0)
 
-    def _shape(self, t: Float[Array, "*times"]) -> Float[Array, "*times"]:
+    def _shape(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         first = self.A_1 * jnp.exp(-t / self.tau_1) * jnp.sin(2 * jnp.pi * self.f_1 * t)
         second = self.A_2 * jnp.exp(-t / self.tau_2) * jnp.sin(2 * jnp.pi * self.f_2 * t)
         return first - second
@@ -140,7 +141,7 @@ class MixtureOfGammasKernel(AbstractFormula):
     c: Parameter = param(0.4, unit="1", doc="share of the undershoot", bounds=(0.0, 1.0))
     duration: float = eqx.field(default=32.0, static=True)
 
-    def __call__(self, t: Float[Array, "*times"]) -> Float[Array, "*times"]:
+    def __call__(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         x = self.lam * t
         response, undershoot = (
             _power(x, a - 1) * jnp.exp(-x - gammaln(a)) for a in (self.a_1, self.a_2)
@@ -160,7 +161,7 @@ class SampledKernel(AbstractKernel):
     values: Float[Array, "samples *regions"]
     dt: float = eqx.field(static=True)
 
-    def __init__(self, values: ArrayLike, dt: RealScalarLike):
+    def __init__(self, values: Any, dt: RealScalarLike):
         self.values = as_float(values)
         self.dt = float(dt)
         if np.ndim(self.values) not in (1, 2) or len(self.values) < 2:
