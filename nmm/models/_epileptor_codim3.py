@@ -29,6 +29,8 @@ def _nu(default: float, point: str) -> Any:
 class AbstractEpileptorCodim3(AbstractModel):
     """A fast pair on the unfolding of a codimension-3 singularity, whose parameters $z$ moves."""
 
+    c: eqx.AbstractVar[Parameter]
+    N: eqx.AbstractVar[Literal[1, 2, 3]]
     b: Parameter = param(1.0, unit="1", doc="type of the unfolding, a focus", bounds=(0.5, 1.5))
     R: Parameter = param(0.4, unit="1", doc="radius of the path", bounds=(0.0, 2.5))
     dstar: Parameter = param(0.3, unit="1", doc="excitability", bounds=(-0.1, 0.5))
@@ -36,8 +38,6 @@ class AbstractEpileptorCodim3(AbstractModel):
     modification: Parameter = param(
         1.0, unit="1", doc="strength of the term that keeps z bounded", bounds=(0.0, 1.0)
     )
-    c: eqx.AbstractVar[Parameter]
-    N: eqx.AbstractVar[Literal[1, 2, 3]]
 
     class Inputs(Inputs):
         x_inp: Value = slot(unit="1", doc="coupling of x, times Ks")

@@ -14,6 +14,8 @@ from ._synchrony import spike_synchrony
 class AbstractGastSchmidtKnosche(AbstractModel):
     """Quadratic integrate-and-fire neurons whose activity calls up a slow $A$ against itself."""
 
+    alpha: eqx.AbstractVar[Parameter]
+    eta: eqx.AbstractVar[Parameter]
     tau: Parameter = param(1.0, unit="ms", doc="membrane time constant", bounds=(0.1, 15.0))
     tau_A: Parameter = param(
         10.0, unit="ms", doc="time constant of the adaptation", bounds=(0.1, 15.0)
@@ -29,8 +31,6 @@ class AbstractGastSchmidtKnosche(AbstractModel):
     cv: Parameter = param(
         0.0, unit="1", doc="weight of the potentials of others", bounds=(0.0, 1.0)
     )
-    alpha: eqx.AbstractVar[Parameter]
-    eta: eqx.AbstractVar[Parameter]
 
     class State(State):
         r: Value = variable(

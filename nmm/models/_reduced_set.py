@@ -49,12 +49,12 @@ def projection(mu: Array, sigma: Array) -> Projection:
 class AbstractReducedSet(AbstractModel):
     """An excitatory and an inhibitory population of neurons whose drives differ."""
 
-    K11: Parameter = param(0.5, unit="1", doc="E onto E", bounds=(0.0, 1.0))
     K12: eqx.AbstractVar[Parameter]
-    K21: Parameter = param(0.15, unit="1", doc="E onto I", bounds=(0.0, 1.0))
     sigma: eqx.AbstractVar[Parameter]
     mu: eqx.AbstractVar[Parameter]
     compat: eqx.AbstractVar[bool]
+    K11: Parameter = param(0.5, unit="1", doc="E onto E", bounds=(0.0, 1.0))
+    K21: Parameter = param(0.15, unit="1", doc="E onto I", bounds=(0.0, 1.0))
 
     class Inputs(Inputs):
         drive: Value = slot(unit="1", doc="drive of all modes of E and of I")

@@ -12,6 +12,7 @@ from ._transfer import rectified_exponential
 class AbstractWongWangExcInh(AbstractModel):
     """Excitatory and inhibitory gating with feedback inhibition and a gain of both rates."""
 
+    M_i: eqx.AbstractVar[Any]
     a_e: Parameter = param(310.0, unit="Hz/nA", doc="excitatory gain", bounds=(0.0, 500.0))
     b_e: Parameter = param(125.0, unit="Hz", doc="excitatory shift", bounds=(0.0, 200.0))
     d_e: Parameter = param(0.16, unit="s", doc="excitatory curvature", bounds=(0.01, 0.2))
@@ -35,7 +36,6 @@ class AbstractWongWangExcInh(AbstractModel):
     lamda: Parameter = param(
         0.0, unit="1", doc="long-range feed-forward inhibition", bounds=(0.0, 1.0)
     )
-    M_i: eqx.AbstractVar[Any]
 
     class State(State):
         S_e: Value = variable(

@@ -85,6 +85,7 @@ def _noise() -> Any:
 class AbstractZerlaut(AbstractModel):
     """Adaptive exponential integrate-and-fire neurons by their transfer function."""
 
+    rectifies_first: eqx.AbstractVar[Any]
     g_L: Parameter = param(10.0, unit="nS", doc="leak conductance", bounds=(1.0, 100.0))
     E_L_e: Parameter = param(-65.0, unit="mV", doc="leak reversal of E", bounds=(-90.0, -60.0))
     E_L_i: Parameter = param(-65.0, unit="mV", doc="leak reversal of I", bounds=(-90.0, -60.0))
@@ -133,7 +134,6 @@ class AbstractZerlaut(AbstractModel):
     S_i: Parameter = param(
         1.0, unit="1", doc="other regions onto I, as against E", bounds=(0.0, 2.0)
     )
-    rectifies_first: eqx.AbstractVar[bool]
 
     class Inputs(Inputs):
         c: Value = slot(
