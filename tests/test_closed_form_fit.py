@@ -86,8 +86,8 @@ def test_likelihoods_are_zero_at_the_data_infinite_without_power_and_as_defined_
 
 def test_data_without_a_likelihood_are_refused():
     with pytest.raises(ValueError, match="`empirical` must be positive definite"):
-        objectives.wishart(EXPECTED, jnp.ones((2, 2)), 10)
+        objectives.wishart(EXPECTED, jnp.array([[1.0, 2.0], [2.0, 1.0]]), 10)
     with pytest.raises(ValueError, match="`empirical` must be power above 0"):
         objectives.whittle(jnp.ones(3), jnp.array([1.0, 0.0, 2.0]))
     with pytest.raises(ValueError, match="`slowest` must be a positive"):
-        objectives.stability_penalty(None, slowest=0)
+        objectives.stability_penalty(nmm.analysis.fixed_point(nmm.Linear()), slowest=0)

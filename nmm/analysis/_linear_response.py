@@ -255,8 +255,8 @@ def linear_response(
         known = isinstance(one, OrnsteinUhlenbeck | AbstractDiffusion)
         if not known or one.mixing is not None or one.normals is not None:
             raise ValueError(
-                "`noise` should be white or Ornstein–Uhlenbeck, without `mixing` and `normals`, for "
-                f"a linear response; got {type(one).__name__}."
+                "`noise` of a linear response should be white or Ornstein–Uhlenbeck, without "
+                f"`mixing` and `normals`; got {type(one).__name__}."
             )
     drift = Drift(model, inputs, forcing)
     start = drift.start(guess, shape)
