@@ -1,5 +1,6 @@
 """Feedback inhibition control: the inhibition that brings every region to a target rate."""
 
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from ._custom_types import Key, RealScalarLike
-from ._declare import declarations, is_concrete
+from ._declare import declarations, declared_parameters, is_concrete
 from ._network import Network
 from .integrate import simulate
 from .models import (
@@ -38,24 +39,24 @@ class Control(NamedTuple):
 
     def read(self, network: Network) -> Array:
         """The weight of each region."""
-        value = getattr(network.node, self.parameter)[self.place]
+        value = attrgetter(self.parameter)(network.node)[self.place]
         return jnp.broadcast_to(value, network.shape)
 
     def write(self, network: Network, weight: Array) -> Network:
         """The network with these weights."""
         if self.place:
-            matrix = getattr(network.node, self.parameter)
-            core = declarations(network.node)[self.parameter].shape
+            declared = {path: (d.shape, x) for path, d, x in declared_parameters(network.node)}
+            core, matrix = declared[self.parameter]
             matrix = matrix if matrix.ndim > len(core) else matrix[..., None]
             weight = jnp.broadcast_to(matrix, core + network.shape).at[self.place].set(weight)
-        return eqx.tree_at(lambda n: getattr(n.node, self.parameter), network, weight)
+        return eqx.tree_at(lambda n: attrgetter(self.parameter)(n.node), network, weight)
 
 
 _CONTROLS = {
     WongWangExcInh: Control("H_e", "J_i"),
     DecoBalancedExcInh: Control("H_e", "J_i"),
     WilsonCowan: Control("rE", "weights", (0, 1)),
-    WilsonCowanAdaptive: Control("rE", "weights", (0, 1)),
+    WilsonCowanAdaptive: Control("rE", "circuit.weights", (0, 1)),
     WilsonCowanThreePopulation: Control("rE", "weights", (0, 1)),
 }
 
@@ -276,7 +277,7 @@ def _parse(network: Any, target: Any, rate: Any, weight: Any) -> tuple[Control, 
     else:
         name, *index = (weight,) if isinstance(weight, str) else weight
         control = Control(rate, name, tuple(index))
-    declared = declarations(network.node)
+    declared = {path: d for path, d, _ in declared_parameters(network.node)}
     core = declared[control.parameter].shape if control.parameter in declared else None
     if core is None or len(core) != len(control.place):
         raise ValueError(

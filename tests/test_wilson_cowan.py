@@ -10,6 +10,7 @@ from helpers import build, eigenvalues, field, fixed_point, golden, period_of, s
 from jax.flatten_util import ravel_pytree
 
 import nmm
+from nmm._balance import _CONTROLS
 
 rhs = golden("rhs_wilson_cowan")
 trajectories = golden("traj_wilson_cowan")
@@ -285,3 +286,11 @@ def test_description_names_the_parts_that_a_preset_exchanges():
     for preset, part in parts.items():
         (row,) = (row for row in rows if row.startswith(f"| `{preset}`"))
         assert part in row
+
+
+def test_inhibition_control_finds_the_weight_of_every_circuit_of_the_family():
+    for cls in (nmm.WilsonCowan, nmm.WilsonCowanAdaptive, nmm.WilsonCowanThreePopulation):
+        control = _CONTROLS[cls]
+        network = nmm.Network(cls(), jnp.ones((3, 3)))
+        assert np.all(control.read(network) == 4.0)
+        assert np.all(control.read(control.write(network, jnp.arange(3.0))) == np.arange(3.0))
