@@ -1,0 +1,52 @@
+"""Trainable connections: constraints of `fitting` on the weights of a connectome."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from tiny import Relax
+
+import fitting
+import nmm
+
+WEIGHTS = jnp.array([[0.0, 0.5, 0.0], [0.5, 0.0, 0.3], [0.0, 0.3, 0.0]])
+START = Relax.State(x=jnp.array([1.0, 2.0, -1.0]), y=jnp.zeros(3))
+TARGET = jnp.array([1.5, 0.2, 0.4])
+
+
+def loss(net):
+    return jnp.mean((nmm.simulate(net, 1.0, 0.25, y0=START, save=[]).y1.x - TARGET) ** 2)
+
+
+def fitted(conn, constraint):
+    net = nmm.Network(Relax(), conn)
+    result = fitting.fit(
+        loss,
+        net,
+        free={"connectome.weights": constraint},
+        optimizer=optax.adam(0.1),
+        steps=40,
+    )
+    assert loss(result.model) < 0.5 * loss(net)
+    return np.asarray(result.model.connectome.weights)
+
+
+@pytest.mark.parametrize("symmetric", (False, True))
+def test_weights_stay_on_their_edges_and_positive(symmetric):
+    kind = fitting.Symmetric if symmetric else fitting.Masked
+    found = fitted(nmm.Connectome(WEIGHTS), kind(mask=WEIGHTS != 0, constraint=fitting.Positive()))
+    assert np.all((found > 0) == (WEIGHTS > 0)) and not np.allclose(found, WEIGHTS)
+    assert np.array_equal(found, found.T) == symmetric
+
+
+def test_rows_stay_normalised():
+    full = jnp.array([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3], [0.3, 0.3, 0.4]])
+    found = fitted(nmm.Connectome(full), fitting.Simplex())
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-12)
+    assert np.all(found > 0) and not np.allclose(found, full)
+
+
+def test_edges_of_a_sparse_connectome_can_be_fitted():
+    conn = nmm.SparseConnectome.from_dense(WEIGHTS)
+    found = fitted(conn, fitting.Positive())
+    assert found.shape == conn.weights.shape and np.all(found > 0)
