@@ -237,15 +237,15 @@ def test_gradients_in_gain_speed_weights_delays_and_lengths():
     def outputs(p):
         weights = WEIGHTS * p[2:11].reshape(3, 3)
         lengths = LENGTHS * p[11:20].reshape(3, 3)
-        by_speed = brain(p[0], p[1], weights, lengths, delay_range=(0.0, 50.0))
-        delays = jnp.asarray(LENGTHS) / 4.0 * p[11:20].reshape(3, 3)
-        direct = brain(p[0], None, weights, None, delays=delays, delay_range=(0.0, 50.0))
-        run = {"t1": 90.0, "dt": 1.0, "save": "S_e", "save_every": 30.0}
-        y0 = brain().State(S_e=jnp.array([0.2, 0.5, 0.8]), S_i=jnp.array(0.1))
-        ends = [nmm.simulate(n, y0=y0, **run)["S_e"] for n in (by_speed, direct)]
-        return jnp.concatenate([end.ravel() for end in ends])
+        # One coupling by speed and tract lengths, one by delays, all of which move.
+        conn = nmm.Connectome(weights, lengths)
+        delays = LENGTHS / 4.0 * p[20:].reshape(3, 3)
+        ways = {"speed": (p[1], None), "delays": (None, delays), "delay_range": (0.0, 50.0)}
+        net = nmm.Network(nmm.WongWangExcInh(), conn, brain(p[0]).coupling, **ways)
+        y0 = net.State(S_e=jnp.array([0.2, 0.5, 0.8]), S_i=jnp.array(0.1))
+        return nmm.simulate(net, 90.0, 1.0, y0=y0, save="S_e", save_every=30.0)["S_e"]
 
-    p = jnp.concatenate([jnp.array([0.9, 3.1]), jnp.linspace(0.9, 1.1, 18)])
+    p = jnp.concatenate([jnp.array([0.9, 3.1]), jnp.linspace(0.9, 1.1, 27)])
     assert_gradients_match_differences(outputs, p, step=1e-6, rtol=1e-5)
 
 
