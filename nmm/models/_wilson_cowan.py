@@ -204,6 +204,9 @@ class WilsonCowan(AbstractRatePair):
 class WilsonCowanSymmetric(AbstractRatePair):
     r"""`nmm.WilsonCowan` whose two populations share their constants: for fits of few parameters.
 
+    $$\tau \dot r_E = -r_E + (k - \rho r_E)\,F(w_{EE} r_E - w_{EI} r_I + P + I_E)$$
+    $$\tau \dot r_I = -r_I + (k - \rho r_I)\,F(w_{IE} r_E - w_{II} r_I + Q + I_I)$$
+
     One $\tau$, $k$, $\rho$, transfer function and way of inhibition for both populations, so that a
     fit keeps them equal. At the defaults it rests at 0, and is not bistable.
 
@@ -235,8 +238,10 @@ class WilsonCowanSymmetric(AbstractRatePair):
 class WilsonCowanSimplified(AbstractRatePair):
     r"""`nmm.WilsonCowan` whose two populations hear the same sum: for fits of few parameters.
 
-    The net input of both is $w_{exc} r_E - w_{inh} r_I$, and one $\rho$ holds for both. Rests at 0
-    unless driven.
+    $$\tau_E \dot r_E = -r_E + (1 - \rho r_E)\,F_E(w_{exc} r_E - w_{inh} r_I + P + I_E)$$
+    $$\tau_I \dot r_I = -r_I + (1 - \rho r_I)\,F_I(w_{exc} r_E - w_{inh} r_I + Q + I_I)$$
+
+    Rests at 0 unless driven.
 
     Reference: Wilson, Cowan (1972) Biophysical Journal 12:1.
     """
