@@ -25,7 +25,7 @@ class Uncertainty(eqx.Module):
     - `values`: what was fitted, by path.
     - `standard_errors`: of each value, by path, in its unit. NaN where the curvature is not
         positive: the data do not determine the parameters, or the fit is not at the minimum.
-    - `covariance`: of all values, in the order of the paths, `(values, values)`.
+    - `covariance`: of all values, paths in alphabetical order, `(values, values)`.
     - `hessian`: of the negative log-likelihood, in the unconstrained numbers that the optimiser
         moves, `(numbers, numbers)`.
     - `units`: by path.

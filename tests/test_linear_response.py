@@ -134,11 +134,6 @@ def test_unstable_fixed_point_is_silent_in_a_loss_and_the_penalty_leads_back():
 NODES = {
     "Hopf": (nmm.Hopf(a=-0.02, w=0.06), White(x=1e-3, y=1e-3), None),
     "JansenRit": (nmm.JansenRit(p=0.05), White(Ev=1e-4), None),
-    "WilsonCowan": (
-        nmm.WilsonCowan(),
-        White(rE=1e-4, rI=1e-4),
-        nmm.WilsonCowan.Inputs(rE_inp=jnp.array(1.0)),
-    ),
 }
 
 
