@@ -3,11 +3,11 @@
     python examples/conduction_speed.py
 
 A pulse reaches all regions at once, and its echoes travel along the tracts of dk84 at a known
-speed. The responses of all regions are recorded with noise, once for each seed. From these records alone the speed is found by
-least squares: since delays are differentiable, Gauss-Newton steps on the logarithm of the speed
-converge within a few iterations. Printed are the spread of the estimates over seeds, beside the
-standard error that the curvature of a single fit predicts, and a control: how well the best network
-without delays explains the same records.
+speed. The responses of all regions are recorded with noise, once for each seed. From these records
+alone the speed is found by least squares: since delays are differentiable, Gauss-Newton steps on
+the logarithm of the speed converge within a few iterations. Printed are the spread of the estimates
+over seeds, beside the standard error that the curvature of a single fit predicts, and a control:
+how well the same network without delays explains the same records.
 """
 
 import argparse

@@ -35,7 +35,7 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
     rhythms = [s.rhythm * periods[name] for name, s in outputs.statistics.items()]
     own = {name: observer_steps(o, dt)[1] for name, o in outputs.observers.items()}
     begin = 0 if problem.previous is None else _begin(problem.previous, dt)
-    model = problem.field.model
+    model: Any = problem.field.model
     delay_plan, chunk = None, {}
     if getattr(model, "delayed", False):
         model.check_delays()

@@ -94,7 +94,8 @@ class Grid(eqx.Module):
     def start(self, state: Any, first: Array, row: Any, history: Stored | None) -> BlockCarry:
         """What a fresh run starts from, at step `first`."""
         shape, dtype = _common(state)
-        delayed = None if self.delays is None else self.delays.recent(history)
+        known = self.delays is not None and history is not None
+        delayed = self.delays.recent(history) if known else None
         forcing = start_forcing(self.field.forcing, self.key, shape, dtype)
         moment = self._moment(first, row, tuple(zip(forcing, forcing, strict=True)), dtype)
         moment = self._hearing(moment, delayed)
@@ -202,7 +203,7 @@ class Grid(eqx.Module):
 
     def _chunks(self, step: Any, carry: BlockCarry, xs: Any) -> tuple[Carry, Stored, Any]:
         """The steps of one block in chunks, at whose start is read what arrives in them."""
-        delays = self.delays
+        delays, model = self.delays, self.network
         assert delays is not None and carry.history is not None
 
         def advance(steps: Carry, windows: Any, xs: Any, level: int) -> Any:
@@ -210,7 +211,7 @@ class Grid(eqx.Module):
 
                 def one(steps: Carry, xs: Any) -> Any:
                     new, trace = step(steps, xs)
-                    return new, (trace, delays.pack(self.field.model.messages(new.state)))
+                    return new, (trace, delays.pack(model.messages(new.state)))
 
                 steps, out = jax.lax.scan(one, steps, xs)
                 return steps, windows, out
@@ -275,7 +276,9 @@ class Grid(eqx.Module):
         state = object.__new__(type(carry.state))
         for name in vars(carry.state):
             object.__setattr__(state, name, kept.get(name))
-        return Carry(state, None, *((carry.forcing, None, carry.delayed) if whole else ((), None)))
+        if not whole:
+            return Carry(state, None, (), None)
+        return Carry(state, None, carry.forcing, None, carry.delayed)
 
     def _values(self, signal: Any, ns: Array, trace: Carry, rows: Any) -> Array:
         """The values of a signal at the ends of steps."""
@@ -333,6 +336,11 @@ class Grid(eqx.Module):
         whole = unit == period
         piece = math.gcd(self.plan.block, statistic.rhythm * period) // period if whole else 1
         return statistic.update(state, rows, valid, ends // period, piece)
+
+    @property
+    def network(self) -> Any:
+        """The model of the run."""
+        return self.field.model
 
     @property
     def _node(self) -> Any:
@@ -448,7 +456,7 @@ def _common(state: Any) -> tuple[tuple[int, ...], Any]:
     return leaf.shape, leaf.dtype
 
 
-def _shift(recent: tuple[Array | None, ...], after: tuple[Array | None, ...]) -> Any:
+def _shift(recent: Any, after: Any) -> Any:
     """The latest grid points, one later."""
     return jax.tree.map(lambda old, new: jnp.concatenate([old[1:], new[None]]), recent, after)
 

@@ -153,9 +153,10 @@ def step(
     solver_state = solver.init(terms, zero, length, state, moment)
     new, *_ = solver.step(terms, zero, length, state, moment, solver_state, True)
     new = clip(new) if bounded else new
+    network: Any = model
     if run is None or delays is None:
         return new
-    sent = jax.tree.map(lambda x: x[None], delays.pack(model.messages(new)))
+    sent = jax.tree.map(lambda x: x[None], delays.pack(network.messages(new)))
     return RunState(new, append(run.history, sent), run.dt)
 
 
