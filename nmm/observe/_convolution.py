@@ -37,9 +37,9 @@ class ConvolutionBOLD(AbstractObserver):
     period: float = eqx.field(static=True)
     signal: Signal = eqx.field(static=True)
     kernel: AbstractKernel
-    amplitude: Parameter = param(1.0, unit="1", doc="amplitude", bounds=(0.01, 10.0))
     step: float = eqx.field(static=True)
     table: Array | None
+    amplitude: Parameter = param(1.0, unit="1", doc="amplitude", bounds=(0.01, 10.0))
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ class AbstractElectrophysiology(AbstractReadout):
     moment: eqx.AbstractVar[Array]
     reference: eqx.AbstractVar[str | None]
     noise: eqx.AbstractVar[SensorNoise | None]
-    measured: eqx.AbstractClassVar[str]
+    measured: ClassVar[str]
 
     @property
     @abc.abstractmethod
@@ -150,9 +150,9 @@ class EEG(AbstractElectrophysiology):
     lead_field: LeadField
     period: float = eqx.field(static=True)
     signal: Signal = eqx.field(static=True)
-    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
     reference: str | None = eqx.field(static=True)
     noise: SensorNoise | None
+    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
     measured: ClassVar[str] = POTENTIAL
 
     def __init__(
@@ -213,10 +213,10 @@ class MEG(AbstractElectrophysiology):
     lead_field: LeadField
     period: float = eqx.field(static=True)
     signal: Signal = eqx.field(static=True)
-    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
     noise: SensorNoise | None
+    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
     measured: ClassVar[str] = FIELD
-    reference: ClassVar[None] = None
+    reference: ClassVar[None] = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(
         self,
@@ -277,9 +277,9 @@ class SEEG(AbstractElectrophysiology):
     lead_field: LeadField
     period: float = eqx.field(static=True)
     signal: Signal = eqx.field(static=True)
-    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
     reference: str | None = eqx.field(static=True)
     noise: SensorNoise | None
+    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
     measured: ClassVar[str] = POTENTIAL
 
     def __init__(
