@@ -22,7 +22,9 @@ def test_catalogue_prints_itself_as_a_table_of_one_line_a_model():
     lines = repr(catalogue).splitlines()
     assert len(lines) == len(catalogue) + 2 and len({len(line) for line in lines}) == 1
     (epileptor,) = [line for line in lines if line.startswith("| Epileptor ")]
-    assert "| 6 | x1, y1, z, x2, y2, g | onset and offset of seizures" in " ".join(epileptor.split())
+    assert "| 6 | x1, y1, z, x2, y2, g | onset and offset of seizures" in " ".join(
+        epileptor.split()
+    )
     assert catalogue._repr_markdown_() == repr(catalogue)
 
 
