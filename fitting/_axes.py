@@ -55,7 +55,9 @@ class Axes(eqx.Module):
     def dims(self) -> tuple[str, ...]:
         """The names of the axes: the path where there is one, else `"cell"`, with a number."""
         several = [group for group in self.groups if len(group) > 1]
-        numbered = {g: f"cell_{i}" if len(several) > 1 else "cell" for i, g in enumerate(several)}
+        numbered: dict[tuple[str, ...], str] = {
+            g: f"cell_{i}" if len(several) > 1 else "cell" for i, g in enumerate(several)
+        }
         return tuple(numbered.get(group, group[0]) for group in self.groups)
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
@@ -97,7 +98,7 @@ class Search(AbstractMethod):
 
     def _numbers(self, candidates: Any) -> PyTree:
         flat = np.asarray(candidates, self._dtype)[:, : self._start.size]
-        return self._unravel(flat)
+        return self._unravel(jnp.asarray(flat))
 
     def reached(self, carry: Any) -> PyTree:
         return jax.tree.map(lambda x: x[0], self._numbers([carry.mean]))

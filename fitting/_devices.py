@@ -62,11 +62,15 @@ class Devices:
     def bytes_of(self, function: Function, shared: Any, cells: PyTree) -> int | None:
         """What `run` takes on each device; `None` where the backend does not tell."""
         if self._mesh is None:
-            lowered = _on_one.lower(function, shared, cells)
+            lowered = _on_one.lower(  # pyright: ignore[reportFunctionMemberAccess]
+                function, shared, cells
+            )
         else:
             shared = jax.tree.map(lambda x: self._put(x, PartitionSpec()), shared)
             cells = jax.tree.map(lambda x: self._put(x, PartitionSpec("cells")), cells)
-            lowered = _on_all.lower(function, shared, cells, self._mesh)
+            lowered = _on_all.lower(  # pyright: ignore[reportFunctionMemberAccess]
+                function, shared, cells, self._mesh
+            )
         usage = lowered.compile().compiled.memory_analysis()
         return usage and usage.temp_size_in_bytes + usage.output_size_in_bytes
 

@@ -187,8 +187,8 @@ class Network(AbstractDynamics):
         if delay_range is not None and speed is None and delays is None:
             raise ValueError("`delay_range` should go with `delays` or a `speed`, got neither.")
         return tuple(
-            find_spans(connectome, *given, speed_range, delay_range)
-            for connectome, *given in zip(
+            find_spans(connectome, one_speed, one_delay, speed_range, delay_range)
+            for connectome, one_speed, one_delay in zip(
                 self.connectomes, self._for_each(speed), self._for_each(delays), strict=True
             )
         )

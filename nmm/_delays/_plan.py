@@ -68,11 +68,13 @@ class DelayPlan:
 
     def lags(self, coupling: int) -> tuple[np.ndarray, np.ndarray]:
         """The smallest and the largest lag, in steps, of the latest point that an edge reads."""
-        return _lags(self.spans[coupling], self.dt, self.reading)
+        spans = self.spans[coupling]
+        assert spans is not None
+        return _lags(spans, self.dt, self.reading)
 
 
 def _lags(spans: Spans, dt: float, reading: str) -> tuple[np.ndarray, np.ndarray]:
-    return tuple(whole_steps(x / dt, reading) for x in (spans.shortest, spans.longest))
+    return whole_steps(spans.shortest / dt, reading), whole_steps(spans.longest / dt, reading)
 
 
 @functools.lru_cache(maxsize=256)
@@ -94,7 +96,10 @@ def plan_delays(spans: tuple[Spans | None, ...], dt: float, reading: str, steps:
         level = []
         for one, first, edges, (_, last) in zip(spans, firsts, delayed, lags, strict=True):
             chosen = edges[(first >= length) & (True if longest is None else first < longest)]
-            level.append(_group(one, chosen, last, points(reading)) if len(chosen) else None)
+            if one is None or not len(chosen):
+                level.append(None)
+            else:
+                level.append(_group(one, chosen, last, points(reading)))
         groups.append(tuple(level))
     return DelayPlan(chunks, tuple(groups), spans, reading, dt)
 

@@ -64,7 +64,7 @@ class Tables(eqx.Module):
     def __init__(
         self, plan: DelayPlan, weights: list[Array], delays: list[Array | None], dtype: Any
     ):
-        by_edge = [
+        by_edge: list[tuple[Any, Any, Array | None]] = [
             (None, None, None) if d is None else _split(plan, i, w, d, dtype)
             for i, (w, d) in enumerate(zip(weights, delays, strict=True))
         ]
@@ -100,7 +100,7 @@ class Tables(eqx.Module):
             return jax.checkpoint(again, prevent_cse=False)(table, history)
 
         return tuple(
-            None if table is None else read(table, group, history)
+            None if table is None or group is None else read(table, group, history)
             for table, group, history in zip(
                 self.groups[level], self.plan.groups[level], histories, strict=True
             )

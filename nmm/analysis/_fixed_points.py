@@ -13,7 +13,6 @@ from jaxtyping import Array, Bool, Complex, Float
 from .._custom_types import Key
 from .._declare import declarations, is_concrete
 from ..models._base import AbstractDynamics
-from ..noise import AbstractForcing
 
 
 class FixedPoint(eqx.Module):
@@ -176,7 +175,7 @@ class Drift(eqx.Module):
 
     model: AbstractDynamics
     inputs: Any
-    forcing: tuple[AbstractForcing, ...]
+    forcing: tuple[Any, ...]
 
     def __check_init__(self) -> None:
         if not isinstance(self.model, AbstractDynamics):

@@ -42,7 +42,7 @@ def solve_adaptively(
     """
     model = problem.field.model
     if getattr(model, "delayed", False) or getattr(model, "hold", False):
-        what = "delays" if model.delayed else "`hold`"
+        what = "delays" if getattr(model, "delayed", False) else "`hold`"
         raise ValueError(
             "`stepsize_controller`, `adjoint` and `event` should be left out, since a network with "
             f"{what} runs with a fixed step."

@@ -61,7 +61,7 @@ class Incoming(eqx.Module):
         sums = []
         for layout, recent, end in zip(self.layouts, self.recent, self.after, strict=True):
             total = None
-            if recent is not None:
+            if recent is not None and end is not None:
                 total = after * end + sum(f * x for f, x in zip(before, recent[::-1], strict=True))
                 total = layout.unpack(total)
             sums.append(total)
@@ -121,7 +121,7 @@ class Delays(eqx.Module):
         inner = []
         for groups in self.plan.groups[1:]:
             pairs = zip(groups, history, strict=True)
-            inner.append(tuple(x[:, x.shape[1] - g.window :] if g else None for g, x in pairs))
+            inner.append(tuple(_last(x, g.window if g else 0) for g, x in pairs))
         return (history, *inner)
 
 
@@ -183,10 +183,10 @@ def continued(delays: Delays, previous: Any) -> Stored:
 
     - `ValueError` if it has stored other features, or too few.
     """
-    stored = previous.history
+    stored = previous.history or (None,) * len(delays.layouts)
     wanted = [delays.plan.history(i) * delays.plan.stored(i) for i in range(len(delays.layouts))]
     found = [0] * len(wanted)
-    if stored is not None and len(stored) == len(wanted):
+    if len(stored) == len(wanted):
         found = [0 if x is None else x.shape[1] for x in stored]
     if any(f < w for f, w in zip(found, wanted, strict=True)):
         raise ValueError(
@@ -194,7 +194,12 @@ def continued(delays: Delays, previous: Any) -> Stored:
             f"delays of this network, got one of {max(found)}; `y0=sol.y1` starts anew."
         )
     pairs = zip(stored, wanted, strict=True)
-    return tuple(x[:, x.shape[1] - w :] if w else None for x, w in pairs)
+    return tuple(_last(x, w) for x, w in pairs)
+
+
+def _last(stored: Array | None, rows: int) -> Array | None:
+    """The latest rows; `None` of nothing, or if none is wanted."""
+    return stored[:, stored.shape[1] - rows :] if stored is not None and rows else None
 
 
 class History(eqx.Module):
@@ -223,7 +228,7 @@ class History(eqx.Module):
                 stored.append(jnp.broadcast_to(latest[:, None], shape))
             else:
                 values = self._before(rows, plan.dt, latest.dtype)
-                each = jax.vmap(lambda v, i=i: delays.pack(model.messages(v))[i])(values)
+                each: Any = jax.vmap(lambda v, i=i: delays.pack(model.messages(v))[i])(values)
                 before = jnp.swapaxes(each, 0, 1).astype(latest.dtype)
                 stored.append(jnp.concatenate([before, latest[:, None]], axis=1))
         return tuple(stored)

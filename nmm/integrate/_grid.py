@@ -94,8 +94,9 @@ class Grid(eqx.Module):
     def start(self, state: Any, first: Array, row: Any, history: Stored | None) -> BlockCarry:
         """What a fresh run starts from, at step `first`."""
         shape, dtype = _common(state)
-        known = self.delays is not None and history is not None
-        delayed = self.delays.recent(history) if known else None
+        delayed = None
+        if self.delays is not None and history is not None:
+            delayed = self.delays.recent(history)
         forcing = start_forcing(self.field.forcing, self.key, shape, dtype)
         moment = self._moment(first, row, tuple(zip(forcing, forcing, strict=True)), dtype)
         moment = self._hearing(moment, delayed)

@@ -50,7 +50,7 @@ class BandPower(AbstractObserver):
             )
 
     @property
-    def signal(self) -> Signal:
+    def signal(self) -> Signal:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.of.signal
 
     @property

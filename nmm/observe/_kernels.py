@@ -173,7 +173,7 @@ class SampledKernel(AbstractKernel):
             raise ValueError("`values` of the kernel should be finite.")
 
     @property
-    def duration(self) -> float:
+    def duration(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         return len(self.values) * self.dt / 1000
 
     def weights(self, steps: int, step: float) -> Float[Array, "steps *regions"]:
