@@ -67,7 +67,7 @@ def kill_at_random(what, folder, rng):
         process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", ("fit", "sweep"))
 def test_work_that_is_killed_ends_with_the_same_numbers(what, tmp_path):
     rng = np.random.default_rng(int(os.environ.get("KILL_SEED", "0")))

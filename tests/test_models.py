@@ -12,7 +12,12 @@ import nmm
 from nmm._declare import declarations, declared_parameters
 from nmm.models._base import evaluate
 
-every_model = pytest.mark.parametrize("cls", all_models)
+# Tables and nested transfer functions, which take longest to compile.
+HEAVY = {nmm.ALN, nmm.ZerlautAdaptationSecondOrder}
+every_model = pytest.mark.parametrize(
+    "cls",
+    [pytest.param(m, marks=pytest.mark.thorough) if m in HEAVY else m for m in all_models],
+)
 every_preset = pytest.mark.parametrize("cls, preset", all_presets())
 # One size for all models, so that an operation is compiled once and not for each of them.
 REGIONS = 2000

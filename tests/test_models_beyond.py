@@ -326,6 +326,7 @@ def test_epileptor_codim3_path_is_the_known_arc():
     assert abs(angle(first, last_B) - 2.5565532) < 6e-8
 
 
+@pytest.mark.thorough
 def test_epileptor_codim3_branches_are_the_roots_of_the_cubic():
     rng = np.random.default_rng(0)
     mu2 = rng.uniform(-0.4, 0.4, 400)
@@ -358,6 +359,7 @@ def test_epileptor_codim3_bursts_and_rests_as_known():
     assert np.allclose(point, [0.723318, 0, -0.405723], atol=6e-7)
 
 
+@pytest.mark.thorough
 def test_epileptor_codim3_seizures_grow_along_the_slow_path():
     model = nmm.EpileptorCodim3SlowMod()
     sol = nmm.simulate(
@@ -459,6 +461,7 @@ def test_dopamine_rests_alone_and_oscillates_when_driven():
 # Thalamus
 
 
+@pytest.mark.thorough
 def test_thalamus_makes_spindles_of_the_known_frequencies():
     model = nmm.Thalamus(g_LK=[0.018, 0.033])
     options = {
@@ -488,7 +491,7 @@ def test_thalamus_without_h_current_rests_hyperpolarised():
 # Ions
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_kionex_spikes_the_more_the_more_potassium_until_it_is_blocked():
     model = nmm.KIonEx(K_bath=[5.5, 10.0, 15.0, 20.0])
     sol = nmm.simulate(model, t1=20_000.0, dt=0.01, save=["V"], save_every=0.5, transient=10_000.0)
@@ -580,6 +583,7 @@ def test_reduced_sets_of_the_package_differ_in_a_transposed_term_alone(cls, expe
     assert np.array_equal(right[3:], found[3:])
 
 
+@pytest.mark.thorough
 def test_reduced_sets_stay_in_the_known_ranges():
     for cls, low, high in (
         (nmm.ReducedSetFitzHughNagumo, -1.81, 0.82),
@@ -669,6 +673,7 @@ def test_zerlaut_has_the_known_rates_under_external_drive():
     assert np.allclose(W[:3], [0.045, 35.11, 97.85], atol=0.06)
 
 
+@pytest.mark.thorough
 def test_zerlaut_of_second_order_has_the_known_fluctuations():
     model = nmm.ZerlautAdaptationSecondOrder.preset("asynchronous")
     y = nmm.simulate(model, t1=3000.0, dt=0.5, solver=nmm.Euler()).y1
@@ -678,6 +683,7 @@ def test_zerlaut_of_second_order_has_the_known_fluctuations():
     )
 
 
+@pytest.mark.thorough
 def test_zerlaut_of_second_order_in_the_form_of_the_package():
     model = nmm.ZerlautAdaptationSecondOrder.preset("tvb")
     y = at(model, 0.005, 0.01, 1e-6, 2e-6, 3e-6, 30, 0, 1e-4)

@@ -92,6 +92,7 @@ def test_correction_is_half_the_factor_times_its_slope():
     np.testing.assert_allclose(got["x"], expected, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_multiplicative_and_correlated_noise_where_steps_adapt():
     sigma, pairs = 0.5, 1500
     block = nmm.noise.mixing([[1.0, 0.8], [0.8, 1.0]])

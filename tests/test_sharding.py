@@ -111,7 +111,7 @@ def test_eight_devices_give_the_numbers_of_one(expected, tmp_path):
     assert_same(found, expected, 8)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_give_the_numbers_of_one(expected, tmp_path):
     checkpoint = tmp_path / "sweep"
     for found in run(tmp_path, 2, 1, checkpoint):
