@@ -95,8 +95,7 @@ def fixed_point(
     parameters and inputs, by the implicit function theorem, and vmappable. A stimulus of a
     network counts with its value at t = 0. Bounds of variables play no part.
 
-    The Jacobian is taken at once, by `jax.jacfwd`. To put it together from regions and coupling
-    would save nothing: it takes as long as one product of matrices.
+    The Jacobian is taken at once, by `jax.jacfwd`.
 
     ```python
     point = nmm.analysis.fixed_point(nmm.WilsonCowan())
