@@ -102,7 +102,8 @@ class Symmetric(AbstractConstraint):
 
     def _edges(self, regions: int) -> tuple[np.ndarray, np.ndarray]:
         free = ~np.eye(regions, dtype=bool) if self.mask is None else self.mask.values
-        return np.nonzero(np.triu(free))
+        rows, columns = np.nonzero(np.triu(free))
+        return rows, columns
 
     def to_unconstrained(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
         return self.constraint.to_unconstrained(value[self._edges(len(value))])

@@ -202,7 +202,7 @@ class _Signal(NamedTuple):
         limits = [self.values.dtype.type(limit) for limit in bounds if limit is not None]
         return np.isin(self.values, limits)
 
-    def _where(self, regions: np.ndarray) -> str:
+    def _where(self, regions: Any) -> str:
         """Which regions, in words, given `(..., regions)`."""
         number = regions.shape[-1]
         if number == 1:

@@ -74,7 +74,7 @@ class LeadField(eqx.Module):
         if is_concrete(self.gain):
             bad = ~np.isfinite(self.gain).reshape(number, -1).all(axis=1)
             if bad.any():
-                names = [name for name, is_bad in zip(self.sensors, bad, strict=True) if is_bad]
+                names = [self.sensors[i] for i in np.flatnonzero(bad)]
                 raise ValueError(
                     f"`gain` should be finite; it is not for the sensors {names[:5]}. Leave out "
                     "sensors that cannot be used."
