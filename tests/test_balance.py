@@ -110,7 +110,10 @@ def test_critical_coupling_is_where_the_largest_growth_rate_changes_its_sign():
         (dict(rate="H_e"), "`rate` and `weight` should be given both, got 'H_e' and None"),
         (dict(rate="H_e", weight="J"), r"`weight` should be a parameter .* got 'J'"),
         (dict(rate="H_e", weight=("J_i", 0)), r"`weight` .* got \('J_i', 0\)"),
-        (dict(rate="rate", weight="J_i"), "'rate' is neither a state variable nor an observable"),
+        (
+            dict(target=3.0, rate="rate", weight="J_i"),
+            "'rate' is neither a state variable nor an observable",
+        ),
     ],
 )
 def test_impossible_arguments_are_refused(change, message):

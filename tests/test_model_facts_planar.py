@@ -73,9 +73,10 @@ def test_hopf_preset_of_whole_brain_studies_is_ten_millihertz_scale_in_ms():
 
 
 def test_exponential_euler_makes_the_hopf_cycle_larger_and_slower_as_known():
+    # Heun's method is early by a sixth of the square of the angle of a step.
     for solver, largest, period in (
         (nmm.ExponentialEuler(), 0.50143, 31.616),
-        (nmm.Heun(), 0.5, 31.4159),
+        (nmm.Heun(), 0.5, 31.4159 * (1 - 0.02**2 / 6)),
     ):
         sol = nmm.simulate(nmm.Hopf(), 400.0, 0.1, solver=solver, transient=200.0)
         assert abs(np.max(sol["x"]) - largest) < 6e-5

@@ -3,6 +3,7 @@
 import diffrax
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from helpers import golden
@@ -205,6 +206,7 @@ def test_dataset_has_sensors_groups_and_frequencies():
         (lambda: TemporalAverage(2.5)(series, 1.0), ValueError, "should be a multiple of `dt`"),
     ],
 )
-def test_wrong_arguments_are_refused_by_name(make, error, message):
+def test_wrong_arguments_are_refused_by_name(make, error, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(error, match=message):
         make()
