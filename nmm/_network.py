@@ -87,7 +87,7 @@ class Network(AbstractDynamics):
     def __init__(
         self,
         node: AbstractModel,
-        connectome: AbstractConnectome | Array | tuple[AbstractConnectome | Array, ...],
+        connectome: AbstractConnectome | ArrayLike | tuple[AbstractConnectome | ArrayLike, ...],
         coupling: AbstractCoupling | tuple[AbstractCoupling, ...] | None = None,
         *,
         noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
@@ -378,7 +378,7 @@ def _tuple(one_or_several: Any) -> tuple[Any, ...]:
     return one_or_several if isinstance(one_or_several, tuple) else (one_or_several,)
 
 
-def _as_connectome(connectome: AbstractConnectome | Array) -> AbstractConnectome:
+def _as_connectome(connectome: AbstractConnectome | ArrayLike) -> AbstractConnectome:
     return connectome if isinstance(connectome, AbstractConnectome) else Connectome(connectome)
 
 

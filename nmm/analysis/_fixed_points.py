@@ -262,12 +262,13 @@ def _find(drift: Drift, start: Any, relaxed: bool) -> FixedPoint:
         )
         end = solution.value
         found = (solution.result == optx.RESULTS.successful) & jnp.all(jnp.isfinite(end))
-        return jnp.where(found, end, x), found
+        # As a number, since before jax 0.11 what comes beside a root must have a tangent.
+        return jnp.where(found, end, x), found.astype(x.dtype)
 
     # Not by the adjoint of `root_find`, whose gradient is NaN where there is no root.
     root, found = jax.lax.custom_root(function, x, solve, _solve_linear, has_aux=True)
     state = unravel(root)
-    return FixedPoint(state, drift.jacobian(state), found)
+    return FixedPoint(state, drift.jacobian(state), found > 0)
 
 
 def _solve_linear(function: Any, y: Array) -> Array:
