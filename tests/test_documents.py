@@ -37,8 +37,7 @@ def test_code_of_a_guide_runs(page, tmp_path, monkeypatch):
     ("example", "options", "said"),
     [
         ("fit_bold_fc.py", ["--quick", "--figure", "{}/fit.png"], "regional fit"),
-        ("jansen_rit_scenarios.py", ["--quick", "--figures", "{}"], "alpha"),
-        ("horn_task.py", ["--quick"], "accuracy"),
+        ("conduction_speed.py", ["--quick"], "spread"),
     ],
 )
 def test_example_runs(example, options, said, tmp_path):

@@ -74,6 +74,7 @@ def test_larter_breakspear_cycles_have_the_known_ranges():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_larter_breakspear_is_chaotic_only_where_it_is_known_to_be():
     usual = {"gCa": 1.1, "aee": 0.4, "d_Z": 0.7, "C": 0.1}
     cases = [

@@ -276,6 +276,7 @@ def test_a_transient_in_a_run_that_goes_on_counts_from_where_it_goes_on():
     np.testing.assert_array_equal(sol["x"], sol.ts)
 
 
+@pytest.mark.thorough
 def test_adaptive_runs_go_on():
     controller = diffrax.PIDController(rtol=1e-9, atol=1e-9)
     options = {
@@ -413,6 +414,7 @@ def test_gradients_through_several_blocks_some_of_them_masked():
     assert_gradients_match_differences(end, jnp.array([0.05, 2.0, 0.1]))
 
 
+@pytest.mark.thorough
 def test_gradients_where_steps_adapt():
     def end(p, adjoint=None):
         controller = diffrax.ConstantStepSize()
