@@ -3,7 +3,7 @@
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Float
 
 from nmm._extras import require
 
@@ -15,7 +15,7 @@ Design: TypeAlias = Literal["sobol", "latin_hypercube"]
 
 def draw(
     model: Any, free: Free, count: int, *, method: Design = "sobol", seed: int = 0
-) -> dict[str, Array]:
+) -> dict[str, Float[np.ndarray, " count"]]:
     """Draws values of parameters that fill their ranges evenly.
 
     ```python
