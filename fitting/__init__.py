@@ -1,36 +1,6 @@
 """Fitting, sweeping and inference for `nmm` models."""
 
-from . import objectives as objectives
-from ._cma import CMA as CMA
-from ._constraints import (
-    AbstractConstraint as AbstractConstraint,
-    Interval as Interval,
-    Positive as Positive,
-    Real as Real,
-)
-from ._continued import ContinuedSweep as ContinuedSweep, continued_sweep as continued_sweep
-from ._draw import draw as draw
-from ._evaluate import evaluate as evaluate
-from ._fit import fit as fit
-from ._fit_result import FitResult as FitResult
-from ._fits import Fits as Fits
-from ._group import fit_group as fit_group
-from ._multi_start import multi_start as multi_start
-from ._parameters import Parameters as Parameters, free_parameters as free_parameters
-from ._provenance import Provenance as Provenance
-from ._reliability import (
-    noise_ceiling as noise_ceiling,
-    seed_to_seed as seed_to_seed,
-    split_half as split_half,
-)
-from ._structures import (
-    Grouped as Grouped,
-    Masked as Masked,
-    Regression as Regression,
-    Simplex as Simplex,
-    Symmetric as Symmetric,
-    Tied as Tied,
-)
-from ._sweep import sweep as sweep
-from ._sweep_result import SweepResult as SweepResult
-from ._uncertainty import Uncertainty as Uncertainty, uncertainty as uncertainty
+import lazy_loader
+
+# Loaded when first used: the names, and where each is, stand in the stub beside this file.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
