@@ -38,6 +38,7 @@ def test_code_of_a_guide_runs(page, tmp_path, monkeypatch):
     [
         ("fit_bold_fc.py", ["--quick", "--figure", "{}/fit.png"], "regional fit"),
         ("conduction_speed.py", ["--quick"], "spread"),
+        ("delays_and_synchrony.py", ["--quick", "--figure", "{}/map.png"], "metastability"),
     ],
 )
 def test_example_runs(example, options, said, tmp_path):
