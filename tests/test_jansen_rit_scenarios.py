@@ -9,7 +9,7 @@ import sys
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import period_of
+from helpers import eigenvalues, fixed_point, period_of
 
 import nmm
 
@@ -80,6 +80,22 @@ ensembles = {
         (7.97, 1.42),
         (0.38, 0.1),
     ),
+    ("4", None, 20 * math.sqrt(0.5e-3)): (
+        (6.61, 0.7),
+        (1.51, 0.5),
+        (1.91, 0.7),
+        (11.65, 0.5),
+        (5.04, 3.77),
+        (0.41, 0.3),
+    ),
+    ("1b", 220, 3.0): (
+        (7.58, 0.03),
+        (1.42, 0.1),
+        (4.1, 0.5),
+        (11.5, 0.5),
+        (10.5, 0.2),
+        (0.92, 0.03),
+    ),
 }
 
 
@@ -102,6 +118,42 @@ def test_noisy_scenario_has_the_known_statistics(case):
 def test_scenario_without_noise_has_the_known_values(case, known):
     found = [values[0] for values in measured(*case)]
     assert np.allclose(found, known, atol=0.006)
+
+
+# The same in the scheme of brainmass, whose input is constant during a step.
+exponential = {
+    "1": ((3.45, 0.34), (6.42, 0.22), (-15.9, 2.0), (24.0, 1.9), (4.11, 1.02), (0.12, 0.03)),
+    "3": ((1.47, 0.13), (7.28, 0.16), (-14.3, 1.0), (21.5, 1.0), (4.06, 0.17), (0.09, 0.02)),
+    "4": ((3.82, 0.29), (5.46, 0.20), (-11.5, 1.3), (20.5, 1.3), (3.29, 0.73), (0.07, 0.02)),
+    "5": ((5.50, 0.65), (14.08, 0.47), (-39.9, 5.0), (52.1, 4.9), (5.28, 1.64), (0.19, 0.04)),
+}
+
+
+@pytest.mark.parametrize("number", exponential)
+def test_noisy_scenario_by_exponential_euler_has_the_known_statistics(number):
+    scenario = scenarios[number]
+    # Hz sqrt(s) in steps of half a millisecond, per ms.
+    each = 1e-3 * scenario.noise / math.sqrt(0.5e-3)
+    rows = each * jr.normal(jr.key(3), (20_000, DRAWS))
+    options = {"solver": nmm.ExponentialEuler(), "shape": DRAWS, "save": ["eeg"]}
+    found = example.measure(nmm.simulate(scenario.model, 10_000.0, 0.5, inputs=rows, **options))
+    for values, (mean, spread) in zip(found, exponential[number], strict=True):
+        error = 4 * spread * np.sqrt(1 / DRAWS + 1 / 64)
+        assert abs(values.mean() - mean) < error + 0.006
+
+
+def test_sinusoidal_drive_by_exponential_euler_has_the_known_values():
+    scenario = scenarios["2"]
+    options = {"solver": nmm.ExponentialEuler(), "shape": 1, "save": ["eeg"]}
+    sol = nmm.simulate(scenario.model, 5000.0, 0.5, inputs=scenario.drive, **options)
+    found = [values[0] for values in example.measure(sol)]
+    assert np.allclose(found, (0.853, 1.087, -0.707, 2.369, 10.0, 1.0), atol=0.006)
+
+
+def test_sinusoidal_drive_swings_about_a_rest_and_no_cycle():
+    model = scenarios["2"].model
+    state = fixed_point(model, model.initial_state())
+    assert abs(model.eeg(state) - 0.7716) < 5e-5 and np.all(eigenvalues(model, state).real < 0)
 
 
 def test_only_the_second_alpha_scenario_is_alpha():

@@ -85,8 +85,8 @@ def test_montbrio_pazo_roxin_without_recurrence_is_known_in_closed_form(eta, poi
     assert np.allclose(eigenvalues(model, mpr_state(r, v)), [expected, expected.conjugate()])
 
 
-def test_montbrio_pazo_roxin_at_a_thousandth_of_the_width_is_that_of_brainmass():
-    model = nmm.MontbrioPazoRoxin(Delta=0.001)
+def test_montbrio_pazo_roxin_of_brainmass_rests_at_the_known_points():
+    model = nmm.MontbrioPazoRoxin.preset("brainmass")
     low = fixed_point(model, mpr_state(7.1e-5, -2.2358))
     high = fixed_point(model, mpr_state(1.026, -0.00016))
     assert np.allclose([low.r, low.v], [7.1e-5, -2.2358], rtol=5e-3)

@@ -26,9 +26,9 @@ class JansenRit(AbstractModel):
     $p$ = 220 Hz = 0.22 per ms. $s_{max}$ is the full $2 e_0$. The Virtual Brain uses $v_0$ = 5.52
     mV, which gives 6.8 Hz instead of alpha: preset `"tvb"`. Further presets: `"alpha"`, the
     defaults; `"slow_spikes"`, 2.4 Hz from 0, at 120 Hz; `"spike_wave"`, 3.8 Hz, with stronger
-    excitation and slower, weaker inhibition; `"reduced_inhibition"`, 1.7 Hz. To each belongs an
-    input rate `p`; noise on it, of $\sigma$ Hz sqrt(s), is white noise on `Ev`, of
-    $A_e b_e \sigma / \sqrt{1000}$.
+    excitation and slower, weaker inhibition; `"reduced_inhibition"`, 1.7 Hz; `"brainmass"`, where
+    all input comes through the slot. To each belongs an input rate `p`; noise on it, of $\sigma$ Hz
+    sqrt(s), is white noise on `Ev`, of $A_e b_e \sigma / \sqrt{1000}$.
 
     Reference: Jansen, Rit (1995) Biological Cybernetics 73:357; Grimbert, Faugeras (2006) Neural
     Computation 18:3052.
@@ -81,6 +81,7 @@ class JansenRit(AbstractModel):
         "spike_wave": {"Ae": 4.5, "Ai": 18.0, "bi": 40 * Hz, "p": 90 * Hz},
         "reduced_inhibition": {"Ai": 15.0, "bi": 40 * Hz, "p": 100 * Hz},
         "tvb": {"v0": 5.52},
+        "brainmass": {"p": 0.0},
     }
 
     def sigmoid(self, v: Array) -> Array:

@@ -20,8 +20,8 @@ class MontbrioPazoRoxin(AbstractModel):
     with it. Smooth. One unit of time is a choice: rates are in 1/ms when `tau` is in ms. The
     preset `"whole_brain"` is the set of published whole-brain scripts.
 
-    brainmass 0.1.1 differs: its width is in Hz (a thousandth of this one) and its $2 r v$ is not
-    divided by $\tau$. Coupling over $r$ and over $v$ both enter `v_inp`.
+    brainmass 0.1.1 differs: its width is in Hz (a thousandth of this one, preset `"brainmass"`) and
+    its $2 r v$ is not divided by $\tau$. Coupling over $r$ and over $v$ both enter `v_inp`.
 
     Reference: Montbrio, Pazo, Roxin (2015) Physical Review X 5:021028.
     """
@@ -50,7 +50,10 @@ class MontbrioPazoRoxin(AbstractModel):
     category = "physiological"
     use = "bistability, synchrony of spikes"
     reference = "Montbrio, Pazo, Roxin (2015) Physical Review X 5:021028"
-    presets = {"whole_brain": {"Delta": 0.7, "eta": -4.6, "J": 14.5}}
+    presets = {
+        "whole_brain": {"Delta": 0.7, "eta": -4.6, "J": 14.5},
+        "brainmass": {"Delta": 0.001},
+    }
 
     def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
         del t  # autonomous

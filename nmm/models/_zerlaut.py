@@ -173,6 +173,9 @@ class AbstractZerlaut(AbstractModel):
         mu_V = (G_e * self.E_e + G_i * self.E_i + self.g_L * E_L - W) / G
         q_e = f_e * (self.Q_e / G * (self.E_e - mu_V) * self.tau_e) ** 2
         q_i = f_i * (self.Q_i / G * (self.E_i - mu_V) * self.tau_i) ** 2
+        # At a reversal potential synapses make no noise; the powers of its inverse in derivatives
+        # would overflow in float32.
+        q_e, q_i = jnp.maximum(q_e, 1e-4), jnp.maximum(q_i, 1e-4)
         D = q_e / (self.tau_e + T_m) + q_i / (self.tau_i + T_m)
         return Membrane(mu_V, jnp.sqrt(D / 2), (q_e + q_i) / D)
 
