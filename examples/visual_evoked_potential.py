@@ -24,26 +24,17 @@ DT, BEFORE, AFTER = 0.5, 300.0, 500.0
 SETTLE = 1200.0
 
 
-def flash(connectome, height, width):
+def flash(connectome, size, width):
     """An input rate onto both visual cortices that begins when the settling and baseline end."""
-    place = jnp.zeros(connectome.n_regions)
-    for side in ("L.PCAL", "R.PCAL"):
-        place = place.at[connectome.index(side)].set(1.0)
-    start = SETTLE + BEFORE
-
-    def inputs(t):
-        # A smooth pulse, the density of a gamma distribution.
-        since = jnp.maximum(t - start, 0.0) / width
-        return nmm.JansenRit.Inputs(E_inp=height * since * jnp.exp(1 - since) * place)
-
-    return inputs
+    pulse = nmm.stimulus.Alpha(size, onset=SETTLE + BEFORE, rise=width, decay=width)
+    return pulse.at(connectome, ("L.PCAL", "R.PCAL")).onto("E_inp")
 
 
-def evoked(trials, key, connectome, eeg, height=0.6, width=5.0):
+def evoked(trials, key, connectome, eeg, size=8.0, width=5.0):
     """EEG of each trial, `(trials, time, sensors)`, and times from the flash on."""
     # Below the onset of alpha the columns rest, and answer a pulse by a damped oscillation.
     network = nmm.Network(nmm.JansenRit(p=60 * Hz), connectome, nmm.coupling.Linear(G=5.0))
-    inputs = flash(connectome, height, width)
+    inputs = flash(connectome, size, width)
 
     @jax.jit
     def run(key):

@@ -38,6 +38,9 @@ def test_code_of_a_guide_runs(page, tmp_path, monkeypatch):
     [
         ("fit_bold_fc.py", ["--quick", "--figure", "{}/fit.png"], "regional fit"),
         ("conduction_speed.py", ["--quick"], "spread"),
+        ("resting_eeg.py", ["--quick"], "alpha peak"),
+        ("visual_evoked_potential.py", ["--quick"], "visual-evoked potential"),
+        ("block_design_bold.py", ["--quick", "--figure", "{}/bold.png"], "block response"),
         ("delays_and_synchrony.py", ["--quick", "--figure", "{}/map.png"], "metastability"),
     ],
 )
