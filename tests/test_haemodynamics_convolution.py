@@ -15,6 +15,8 @@ from nmm.observe import (
     GammaKernel,
     MixtureOfGammasKernel,
     SampledKernel,
+    SubSample,
+    TemporalAverage,
     VolterraKernel,
 )
 
@@ -56,16 +58,27 @@ def test_sums_of_the_virtual_brain_are_ours_with_its_kernel(name):
     sums = ConvolutionBOLD(1000.0, kernel=kernel)(reference["signal"][0]["x"], 2.0)
     ours = 5.6 * 0.02 * (sums - 1) if name == "FirstOrderVolterra" else sums
     np.testing.assert_allclose(ours, reference[f"bold_{name}"][0]["y"], rtol=1e-11)
+    if name == "FirstOrderVolterra":  # A longer period takes every other sample.
+        longer = reference["bold_FirstOrderVolterra_2000"][0]["y"]
+        np.testing.assert_allclose(ours[1::2], longer, rtol=1e-11)
 
 
-def test_convolution_is_that_of_brainmass():
+def test_convolution_is_that_of_brainmass_and_tvboptim():
     reference = golden("convolution")
+    x = reference["signal"][0]["x"]
     grid = np.asarray(VolterraKernel()(jnp.linspace(0, 20, 5000)))
-    sums = ConvolutionBOLD(1000.0, kernel=SampledKernel(grid / 0.004, 4.0))(
-        reference["signal"][0]["x"], 2.0
-    )
-    expected = reference["brainmass_hrfbold"][0]["y"]
-    np.testing.assert_allclose(5.6 * 0.02 * (sums - 1), expected, rtol=1e-6)
+    bold = ConvolutionBOLD(1000.0, kernel=SampledKernel(grid / 0.004, 4.0))
+    # Means of 4 ms, the last value of each 4 ms, and means that begin a sample late.
+    signals = {
+        "brainmass_hrfbold": x.reshape(-1, 2, 2).mean(axis=1),
+        "tvboptim_hrfbold": SubSample(4.0)(x, 2.0),
+        "tvboptim_hrfbold_tavg": TemporalAverage(4.0)(np.append(x[1:], x[-1:], axis=0), 2.0),
+    }
+    observe = jax.jit(lambda signal: bold(signal, 4.0))
+    for name, signal in signals.items():
+        expected = reference[name][0]["y"]
+        found = 5.6 * 0.02 * (observe(signal) - 1)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", kernels)

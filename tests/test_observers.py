@@ -64,6 +64,13 @@ def test_temporal_average_is_that_of_the_virtual_brain():
     np.testing.assert_array_equal(period * np.arange(1, len(ours) + 1) - period / 2, arrays["t"])
 
 
+def test_temporal_average_of_tvboptim_begins_a_sample_late():
+    reference = golden("convolution")
+    x = reference["signal"][0]["x"][1:1001]
+    expected = reference["tvboptim_temporal_average"][0]["y"]
+    np.testing.assert_allclose(TemporalAverage(10.0)(x, 2.0)[:199], expected[:199], rtol=1e-13)
+
+
 @pytest.mark.parametrize(
     "dt, t1, tr, period",
     [(1.0, 6000.0, 720.0, 100.0), (0.5, 3000.0, 725.0, 7.0), (0.1, 900.0, 150.3, 0.7)],
