@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
-from ._connectome import AbstractConnectome, Connectome, weighted_sum
+from ._connectome import AbstractConnectome, Connectome
 from ._custom_types import Key
 from ._declare import as_float, declarations, is_concrete, parameter_shape
 from ._delays import (
@@ -20,7 +20,9 @@ from ._delays import (
     find_spans,
     refuse_new_edges,
     refuse_outside,
+    with_weights,
 )
+from ._sparse import ParcelConnectome
 from .coupling import AbstractCoupling, Linear
 from .models._base import AbstractDynamics, AbstractModel, evaluate
 from .noise import AbstractNoise
@@ -43,8 +45,8 @@ class Network(AbstractDynamics):
     **Arguments:**
 
     - `node`: the model of a region, with scalar or regional parameters.
-    - `connectome`: a `nmm.Connectome` or a weight matrix, `W[target, source]`; or, for coupling
-        without delay, a `nmm.SparseConnectome` or a `nmm.ParcelConnectome`.
+    - `connectome`: a `nmm.Connectome` or a weight matrix, `W[target, source]`; or a
+        `nmm.SparseConnectome` or a `nmm.ParcelConnectome`.
     - `coupling`: a `nmm.coupling.AbstractCoupling`, `nmm.coupling.Linear()` by default; or a tuple
         of several, each with a `source` and a `target` of its own. What arrives at the same target
         adds up. Then `connectome` may be a tuple too, with one for each coupling.
@@ -54,8 +56,9 @@ class Network(AbstractDynamics):
         tuple of several, as part of the model, so that `"stimulus.amplitude"` can be fitted.
     - `speed`: conduction speed in mm/ms (the same number as m/s), one or a matrix; `None` for
         coupling without delay.
-    - `delays`: a matrix in ms, `[target, source]`, in place of a speed. With several couplings,
-        `speed` and `delays` may be tuples, with one for each or `None`.
+    - `delays`: a matrix in ms, `[target, source]`, in place of a speed; one number, or as the
+        weights of the connectome. With several couplings, `speed` and `delays` may be tuples, with
+        one for each or `None`.
     - `speed_range`: `(lowest, highest)`, between which the speed may later be changed.
     - `delay_range`: `(shortest, longest)`, numbers or matrices, between which delays may later be
         changed, whether directly or by tract lengths.
@@ -198,10 +201,6 @@ class Network(AbstractDynamics):
         """Whether anything arrives with a delay."""
         return any(one is not None for one in self.spans)
 
-    def all_weights(self) -> list[Array]:
-        """The weights of each coupling."""
-        return [connectome.weights for connectome in self.connectomes]
-
     def check_delays(self) -> None:
         """Refuses delays that have left their range since, as far as they are known.
 
@@ -209,16 +208,16 @@ class Network(AbstractDynamics):
 
         - `ValueError`, with the first of them.
         """
-        for spans, weights, delays in zip(
-            self.spans, self.all_weights(), self.all_delays(), strict=True
+        for spans, connectome, delays in zip(
+            self.spans, self.connectomes, self.all_delays(), strict=True
         ):
             if spans is not None and is_concrete(delays):
                 refuse_outside(spans, delays)
-            if spans is not None and is_concrete(weights):
-                refuse_new_edges(spans, weights)
+            if spans is not None and is_concrete(connectome.weights):
+                refuse_new_edges(spans, connectome.weights)
 
     def all_delays(self) -> list[Array | None]:
-        """The delays of each coupling, `(target, source)` in ms; `None` where there are none."""
+        """The delays of each coupling in ms, as its weights; `None` where there are none."""
         found = []
         for connectome, spans, speed, delays in zip(
             self.connectomes,
@@ -291,7 +290,7 @@ class Network(AbstractDynamics):
         return [sent(coupling.source or self.node.source) for coupling in self._couplings]
 
     def messages(self, state: Any) -> tuple[Any, ...]:
-        """The features that the regions send, of each coupling.
+        """The features that the regions send, or with delay the parcels, of each coupling.
 
         **Arguments:**
 
@@ -307,7 +306,13 @@ class Network(AbstractDynamics):
                     f"sources, {sorted(map(str, sources))}."
                 )
             sent = [state] * len(self._couplings)
-        return tuple(c.message(s) for c, s in zip(self._couplings, sent, strict=True))
+        messages = []
+        for i, (coupling, one) in enumerate(zip(self._couplings, sent, strict=True)):
+            message, connectome = coupling.message(one), self.connectomes[i]
+            if self.spans[i] is not None and isinstance(connectome, ParcelConnectome):
+                message = jax.tree.map(connectome.means, message)
+            messages.append(message)
+        return tuple(messages)
 
     def hear(self, state: Any, delayed: Any = None) -> dict[str, Array]:
         """What the regions hear of each other, by input slot; see `receive`."""
@@ -320,12 +325,15 @@ class Network(AbstractDynamics):
         total: dict[str, Array] = {}
         for i, (coupling, sent) in enumerate(zip(self._couplings, self._sent(state), strict=True)):
             sums, row_sums, weights = arrivals.sums[i], arrivals.row_sums[i], arrivals.weights[i]
+            connectome = self.connectomes[i]
             if self.spans[i] is None:
-                connectome = self.connectomes[i]
                 sums = jax.tree.map(connectome.weighted_sum, coupling.message(sent))
                 row_sums = connectome.strength
-            elif weights is not None:
-                now = jax.tree.map(functools.partial(weighted_sum, weights), coupling.message(sent))
+            elif sums is not None and isinstance(connectome, ParcelConnectome):
+                sums = jax.tree.map(lambda x, c=connectome: x[..., c.mapping], sums)
+            if weights is not None:
+                at_once = with_weights(connectome, weights)
+                now = jax.tree.map(at_once.weighted_sum, coupling.message(sent))
                 sums = now if sums is None else jax.tree.map(jnp.add, sums, now)
             heard = coupling.receive(sent, sums, row_sums)
             target = self._target(coupling)

@@ -42,27 +42,23 @@ class Edges(eqx.Module):
         cls, targets: np.ndarray, sources: np.ndarray, n_targets: int, n_sources: int
     ) -> tuple["Edges", np.ndarray]:
         """The layout of these edges, and for each of its places the number of an edge."""
-        order = np.argsort(targets, kind="stable")
-        degree = np.bincount(targets, minlength=n_targets)
-        width = max(1, -(-len(targets) // n_targets))
-        rows = -(-degree // width)
-        first_row, first_edge = np.cumsum(rows) - rows, np.cumsum(degree) - degree
-        target = targets[order]
-        rank = np.arange(len(order)) - first_edge[target]
-        row, column = first_row[target] + rank // width, rank % width
-        edge = np.full((rows.sum(), width), -1)
-        edge[row, column] = order
+        edge, owner = fill_rows(targets, n_targets, max(1, -(-len(targets) // n_targets)))
         read = np.where(edge < 0, n_sources, sources[edge])
-        owner = np.repeat(np.arange(n_targets), rows)
-        one_each = np.array_equal(owner, np.arange(n_targets))
         layout = cls(
             jnp.asarray(read, jnp.int32),
-            None if one_each else jnp.asarray(owner, jnp.int32),
+            None if owner is None else jnp.asarray(owner, jnp.int32),
             n_targets,
             n_sources,
         )
-        # Every row has an edge in its first place.
-        return layout, np.where(edge < 0, edge[:, :1], edge)
+        return layout, np.maximum(edge, 0)
+
+    @property
+    def known(self) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Target and source of each edge by target, and its row and place."""
+        read = np.asarray(self.sources)
+        row, place = np.nonzero(read < self.n_sources)
+        targets = row if self.targets is None else np.asarray(self.targets)[row]
+        return targets, read[row, place], (row, place)
 
     def sums(self, weights: Float[Array, "row width"], features: Value) -> Value:
         """The weighted sum over the sources of each target; axes in front are batches."""
@@ -70,28 +66,54 @@ class Edges(eqx.Module):
         sums = jnp.sum(weights * jnp.pad(features, pad)[..., self.sources], axis=-1)
         if self.targets is None:
             return sums
-        # Sorted by target, but only known to be so.
-        options = {"num_segments": self.n_targets, "indices_are_sorted": True}
         by_row = jnp.moveaxis(sums, -1, 0)
-        return jnp.moveaxis(jax.ops.segment_sum(by_row, self.targets, **options), 0, -1)
+        return jnp.moveaxis(add_rows(by_row, self.targets, self.n_targets), 0, -1)
+
+
+def fill_rows(
+    targets: np.ndarray, n_targets: int, width: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Lays edges out in rows of `width` places, at least one row for each target.
+
+    **Returns:**
+
+    The number of the edge in each place, -1 where there is none, and the target of each row, or
+    `None` if row i belongs to target i.
+    """
+    order = np.argsort(targets, kind="stable")
+    degree = np.bincount(targets, minlength=n_targets)
+    rows = np.maximum(-(-degree // width), 1)
+    first_row, first_edge = np.cumsum(rows) - rows, np.cumsum(degree) - degree
+    target = targets[order]
+    rank = np.arange(len(order)) - first_edge[target]
+    edge = np.full((rows.sum(), width), -1)
+    edge[first_row[target] + rank // width, rank % width] = order
+    return edge, None if len(edge) == n_targets else np.repeat(np.arange(n_targets), rows)
+
+
+def add_rows(rows: Float[Array, "row *rest"], targets: Any, n_targets: int) -> Array:
+    """The sum of the rows of each target."""
+    # Sorted by target, but only known to be so.
+    return jax.ops.segment_sum(rows, targets, num_segments=n_targets, indices_are_sorted=True)
 
 
 class SparseConnectome(AbstractConnectome):
     r"""The connections between many nodes, as a list of edges; memory and time follow their number.
 
-    It takes the place of a `nmm.Connectome` in a `nmm.Network`, without delays.
+    It takes the place of a `nmm.Connectome` in a `nmm.Network`, also with delays.
 
     **Arguments:**
 
     - `targets`, `sources`: the two ends of each edge, numbers from 0; each pair once.
     - `weights`: of each edge.
     - `n_regions`: how many nodes there are.
-    - `lengths`: of each edge in mm, for `reweight`.
+    - `lengths`: of each edge in mm, for `reweight` and for delays, `lengths / speed`.
 
     **Attributes:**
 
     - `weights`: the weights in rows of places, `(row, place)`, which can be fitted; `edges` has
         them by edge.
+    - `lengths`, `tract_lengths`: the lengths in the same places.
 
     **Raises:**
 
@@ -103,7 +125,6 @@ class SparseConnectome(AbstractConnectome):
     lengths: Float[Array, "row place"] | None
     layout: Edges
     labels: tuple[str, ...] | None = eqx.field(default=None, static=True)
-    tract_lengths: None = eqx.field(default=None, static=True)
 
     def __init__(
         self, targets: Any, sources: Any, weights: Any, n_regions: int, *, lengths: Any = None
@@ -115,7 +136,7 @@ class SparseConnectome(AbstractConnectome):
         self.lengths = (
             None if lengths is None else _per_edge("lengths", lengths, len(targets))[place]
         )
-        self.labels = self.tract_lengths = None
+        self.labels = None
 
     @classmethod
     def from_dense(cls, weights: Any, *, threshold: float = 0.0) -> "SparseConnectome":
@@ -173,10 +194,12 @@ class SparseConnectome(AbstractConnectome):
     @property
     def edges(self) -> tuple[np.ndarray, np.ndarray, Array]:
         """Target, source and weight of each edge, by target."""
-        row, place = np.nonzero(np.asarray(self.layout.sources) < self.n_regions)
-        owner = self.layout.targets
-        targets = row if owner is None else np.asarray(owner)[row]
-        return targets, np.asarray(self.layout.sources)[row, place], self.weights[row, place]
+        targets, sources, where = self.layout.known
+        return targets, sources, self.weights[where]
+
+    @property
+    def tract_lengths(self) -> Any:
+        return self.lengths
 
     @property
     def strength(self) -> Float[Array, " target"]:
@@ -224,8 +247,8 @@ class ParcelConnectome(AbstractConnectome):
 
     Every node of a parcel receives what its parcel receives, the weighted mean messages of the
     others. Local connections are a second coupling with a connectome of its own
-    (`nmm.SparseConnectome`). It takes the place of a `nmm.Connectome` in a `nmm.Network`, without
-    delays.
+    (`nmm.SparseConnectome`). It takes the place of a `nmm.Connectome` in a `nmm.Network`, with
+    delays between parcels, of which alone the history is kept.
 
     **Arguments:**
 
@@ -242,7 +265,6 @@ class ParcelConnectome(AbstractConnectome):
     members: Edges
     shares: Float[Array, "row place"]
     labels: tuple[str, ...] | None = eqx.field(default=None, static=True)
-    tract_lengths: None = eqx.field(default=None, static=True)
 
     def __init__(self, parcels: Connectome | Array, mapping: Any):
         parcels = parcels if isinstance(parcels, Connectome) else Connectome(parcels)
@@ -264,7 +286,7 @@ class ParcelConnectome(AbstractConnectome):
         self.members, place = Edges.of(mapping, nodes, number, len(mapping))
         self.shares = jnp.asarray(1 / size[mapping[place]], parcels.weights.dtype)
         self.mapping = jnp.asarray(mapping, jnp.int32)
-        self.labels = self.tract_lengths = None
+        self.labels = None
 
     @property
     def n_regions(self) -> int:
@@ -272,9 +294,14 @@ class ParcelConnectome(AbstractConnectome):
         return len(self.mapping)
 
     @property
-    def weights(self) -> Array:
+    def weights(self) -> Any:
         """Between parcels."""
         return self.parcels.weights
+
+    @property
+    def tract_lengths(self) -> Any:
+        """Between parcels, mm."""
+        return self.parcels.tract_lengths
 
     @property
     def strength(self) -> Float[Array, " target"]:

@@ -100,6 +100,55 @@ def test_surface_has_local_and_long_connections_at_once():
     np.testing.assert_allclose(found.v, heard(long, x, nmm.coupling.Diffusive(G=0.2)), atol=1e-12)
 
 
+def test_delayed_sparse_network_is_the_full_one_with_its_gradients():
+    # Some edges without delay, some of less than a step.
+    weights, lengths = matrix(), np.random.default_rng(6).uniform(0, 9, (N, N))
+    np.fill_diagonal(lengths, 0)
+    targets, sources = np.nonzero(weights)
+    y0 = Relax.State(x=jr.normal(jr.key(5), (N,)), y=0.0)
+
+    def run(conn):
+        coupling, span = nmm.coupling.Diffusive(G=0.3), {"delay_range": (0.0, 5.0)}
+        net = nmm.Network(Relax(rate=0.4), conn, coupling, speed=2.0, **span)
+        past = lambda t: jnp.cos(y0.x + t)  # noqa: E731
+        x = nmm.simulate(net, 8.0, 0.5, y0=y0, history=past, save="x", throw=False)["x"]
+        return jnp.sum(x[-1] ** 2), x
+
+    def sparse(weights, lengths):
+        edges = weights[targets, sources], lengths[targets, sources]
+        return run(nmm.SparseConnectome(targets, sources, edges[0], N, lengths=edges[1]))
+
+    def full(weights, lengths):
+        return run(nmm.Connectome(weights, lengths))
+
+    values = jnp.asarray(weights), jnp.asarray(lengths)
+    found, expected = (
+        jax.value_and_grad(way, (0, 1), has_aux=True)(*values) for way in (sparse, full)
+    )
+    np.testing.assert_allclose(found[0][1], expected[0][1], atol=1e-13)
+    edges = weights != 0
+    for mine, theirs in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(mine[edges], theirs[edges], atol=1e-12)
+        assert np.all(np.any(mine, axis=0))
+
+
+def test_delayed_parcels_are_the_network_of_parcels():
+    mapping = np.array([2, 0, 0, 1, 2, 2, 1, 0])
+    rng = np.random.default_rng(7)
+    lengths = rng.uniform(0.5, 6, (3, 3))
+    parcels = nmm.Connectome(rng.normal(size=(3, 3)), (lengths + lengths.T) * (1 - np.eye(3)))
+    coupling, x = nmm.coupling.Diffusive(G=0.7), jr.normal(jr.key(8), (3,))
+
+    def run(conn, x):
+        net = nmm.Network(Relax(rate=0.4), conn, coupling, speed=2.0)
+        return nmm.simulate(net, 6.0, 0.5, y0=Relax.State(x=x, y=0.0), save="x")
+
+    small, large = run(parcels, x), run(nmm.ParcelConnectome(parcels, mapping), x[mapping])
+    np.testing.assert_allclose(large["x"], small["x"][:, mapping], rtol=1e-12)
+    stored = (s.ending.carry.history[0] for s in (small, large))
+    np.testing.assert_allclose(next(stored), next(stored), rtol=1e-12)
+
+
 def test_kernels_have_their_shapes_and_can_be_fitted():
     d = jnp.linspace(0, 60, 601)
     np.testing.assert_allclose(nmm.Gaussian(sigma=10.0)(10.0), np.exp(-0.5), rtol=1e-12)
@@ -142,7 +191,11 @@ def test_scaling_to_the_spectral_radius():
         (lambda: nmm.ParcelConnectome(jnp.eye(2), [0.5]), "`mapping` should be one whole number"),
         (
             lambda: nmm.Network(Relax(), nmm.SparseConnectome([0], [1], [1.0], 2), speed=3.0),
-            "`speed` and `delays` should go with a `nmm.Connectome`, got a `SparseConnectome`",
+            "`speed` should go with `tract_lengths`",
+        ),
+        (
+            lambda: nmm.Network(Relax(), nmm.SparseConnectome([0], [1], [1.0], 2), delays=jnp.ones(1)),
+            r"`delays` should have the shape \(2, 1\), as the weights",
         ),
         (
             lambda: nmm.Network(

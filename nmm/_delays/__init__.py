@@ -10,4 +10,9 @@ from ._spans import (
     refuse_new_edges as refuse_new_edges,
     refuse_outside as refuse_outside,
 )
-from ._tables import Arrivals as Arrivals, Held as Held, Tables as Tables
+from ._tables import (
+    Arrivals as Arrivals,
+    Held as Held,
+    Tables as Tables,
+    with_weights as with_weights,
+)

@@ -6,24 +6,29 @@ import itertools
 
 import numpy as np
 
+from .._sparse import fill_rows
 from ._reading import points, whole_steps
 from ._spans import Spans
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Group:
-    """Edges of one coupling that are read at once, as many for each target.
+    """Edges of one coupling that are read at once, in rows of as many.
 
     **Attributes:**
 
-    - `edges`: `(regions, edges of a region)`, their places among the edges of the spans; the number
-        of edges where a region has fewer.
+    - `edges`: `(row, place)`, their numbers among the edges of the spans; the number of edges where
+        there is none.
     - `sources`: the region from which each comes.
+    - `targets`: the region to which each row goes, `None` if row i goes to region i.
+    - `regions`: their number.
     - `window`: grid points that are kept to be read.
     """
 
     edges: np.ndarray
     sources: np.ndarray
+    targets: np.ndarray | None
+    regions: int
     window: int
 
 
@@ -107,11 +112,13 @@ def plan_delays(spans: tuple[Spans | None, ...], dt: float, reading: str, steps:
 def _group(spans: Spans, chosen: np.ndarray, last: np.ndarray, points: int) -> Group:
     targets = spans.targets[chosen]
     degree = np.bincount(targets, minlength=spans.regions)
-    place = np.arange(len(chosen)) - np.repeat(np.cumsum(degree) - degree, degree)
-    edges = np.full((spans.regions, degree.max()), len(spans.targets), np.int32)
-    edges[targets, place] = chosen
+    # One row for each region, unless most of its places would be empty.
+    mean = -(-len(chosen) // spans.regions)
+    places, rows = fill_rows(targets, spans.regions, min(int(degree.max()), EMPTY * mean))
+    edges = np.append(chosen, len(spans.targets))[places].astype(np.int32)
     sources = np.append(spans.sources, 0)[edges].astype(np.int32)
-    return Group(edges, sources, int(np.maximum(last[chosen], 1).max()) + points - 1)
+    window = int(np.maximum(last[chosen], 1).max()) + points - 1
+    return Group(edges, sources, rows, spans.regions, window)
 
 
 def _counts(couplings: list[tuple[Spans, np.ndarray, np.ndarray]]) -> list[np.ndarray]:
@@ -130,13 +137,17 @@ def _choose(counts: list[np.ndarray], steps: int, points: int) -> tuple[int, ...
     longest = counts[0].shape[1] - 2 if counts else 1
     present = np.flatnonzero(sum(-np.diff(c.sum(axis=0)) for c in counts)) if counts else []
     shortest = int(present[0]) if len(present) else 1
-    limit = max(min(longest, steps, LONGEST_CHUNK), 1)
+    most = max((int(c[:, 1].sum()) for c in counts), default=1)
+    limit = max(min(longest, steps, LONGEST_CHUNK, LARGEST_READ // max(most, 1)), 1)
 
     def cost(chunks: tuple[int, ...]) -> float:
         """Nanoseconds a step, roughly."""
         total = 0.0
         for upper, length in zip((longest + 1, *chunks), chunks, strict=False):
-            edges = sum(len(c) * int((c[:, length] - c[:, upper]).max()) for c in counts)
+            edges = 0
+            for one in counts:
+                degree = one[:, length] - one[:, upper]
+                edges += min(len(one) * int(degree.max()), EMPTY * int(degree.sum()))
             slices = SLICE + POINT * (length + points - 1)
             total += (CHUNK + edges * slices) / length
         padded = -(-steps // chunks[0]) * chunks[0]
@@ -149,6 +160,12 @@ def _choose(counts: list[np.ndarray], steps: int, points: int) -> tuple[int, ...
 
 LONGEST_CHUNK = 256
 """Steps; beyond it nothing is gained."""
+
+LARGEST_READ = 2**27
+"""Numbers that are read at once, at most, where that leaves chunks of one step."""
+
+EMPTY = 2
+"""How many times as many places as edges there may be."""
 
 CHUNK, SLICE, POINT, MASK = 2000.0, 4.0, 0.4, 300.0
 """Measured on one core, in nanoseconds: what a chunk costs, what each edge does in a chunk and

@@ -7,6 +7,7 @@ import numpy as np
 
 from .._connectome import AbstractConnectome, Connectome
 from .._declare import is_concrete
+from .._sparse import ParcelConnectome, SparseConnectome
 
 
 class Spans:
@@ -18,19 +19,33 @@ class Spans:
     **Attributes:**
 
     - `targets`, `sources`: the regions of each edge, ordered by target.
+    - `where`: its place in the weights, whose shape is `shape`.
+    - `edges`: which of these places are edges, or of no account.
     - `shortest`, `longest`: of the delay of each edge, ms.
     - `regions`: their number.
     """
 
-    def __init__(self, edges: np.ndarray, shortest: np.ndarray, longest: np.ndarray):
-        self.regions = len(edges)
-        self.targets, self.sources = (x.astype(np.int32) for x in np.nonzero(edges))
-        self.shortest = np.broadcast_to(shortest, edges.shape)[edges].astype(np.float64)
-        self.longest = np.broadcast_to(longest, edges.shape)[edges].astype(np.float64)
-        digest = hashlib.sha256(np.packbits(edges).tobytes())
-        for ends in (self.shortest, self.longest):
-            digest.update(ends.tobytes())
-        self._digest = (self.regions, digest.digest())
+    def __init__(self, connectome: AbstractConnectome, shortest: np.ndarray, longest: np.ndarray):
+        weights: Any = connectome.weights
+        self.shape = weights.shape
+        self.regions = connectome.n_regions
+        if isinstance(connectome, SparseConnectome):
+            self.edges = np.ones(self.shape, bool)
+            targets, sources, self.where = connectome.layout.known
+        else:
+            known = is_concrete(weights)
+            self.edges = np.asarray(weights) != 0 if known else np.ones(self.shape, bool)
+            self.regions = len(self.edges)
+            targets, sources = self.where = np.nonzero(self.edges)
+        self.targets, self.sources = targets.astype(np.int32), sources.astype(np.int32)
+        self.shortest, self.longest = (
+            np.broadcast_to(end, self.shape)[self.where].astype(np.float64)
+            for end in (shortest, longest)
+        )
+        digest = hashlib.sha256()
+        for each in (self.targets, self.sources, *self.where, self.shortest, self.longest):
+            digest.update(np.ascontiguousarray(each).tobytes())
+        self._digest = (self.regions, self.shape, digest.digest())
 
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, Spans) and self._digest == other._digest
@@ -51,16 +66,9 @@ class Spans:
 
     @property
     def edges_at_once(self) -> np.ndarray:
-        """The pairs of regions that are edges without delay, `(target, source)`."""
-        edges = np.zeros((self.regions, self.regions), bool)
-        edges[self.targets[~self.delayed], self.sources[~self.delayed]] = True
-        return edges
-
-    @property
-    def edges(self) -> np.ndarray:
-        """The pairs of regions that are edges, `(target, source)`."""
-        edges = np.zeros((self.regions, self.regions), bool)
-        edges[self.targets, self.sources] = True
+        """The places of edges without delay."""
+        edges = np.zeros(self.shape, bool)
+        edges[self.where] = ~self.delayed
         return edges
 
 
@@ -84,16 +92,15 @@ def find_spans(
         raise ValueError("One of `speed` and `delays` should be given, got both.")
     if speed is None and delays is None:
         return None
-    if not isinstance(connectome, Connectome):
+    if not isinstance(connectome, Connectome | SparseConnectome | ParcelConnectome):
         raise ValueError(
-            "`speed` and `delays` should go with a `nmm.Connectome`, got a "
+            "`speed` and `delays` should go with a connectome whose edges are known, got a "
             f"`{type(connectome).__name__}`; of several couplings, give `None` for it."
         )
     weights, lengths = connectome.weights, connectome.tract_lengths
-    edges = np.asarray(weights) != 0 if is_concrete(weights) else np.ones(weights.shape, bool)
     known = None
     if delays is not None:
-        check_delays(delays, connectome.n_regions)
+        check_delays(delays, weights.shape)
         known = np.asarray(delays, np.float64) if is_concrete(delays) else None
     elif lengths is None:
         raise ValueError("`speed` should go with `tract_lengths`, which the connectome lacks.")
@@ -113,7 +120,7 @@ def find_spans(
             "`speed_range` or `delay_range` should be given where a network is built from a speed, "
             "delays or tract lengths that are known only when compiled code runs."
         )
-    spans = Spans(edges, *(np.asarray(end, np.float64) for end in ends))
+    spans = Spans(connectome, *(np.asarray(end, np.float64) for end in ends))
     if known is not None:
         refuse_outside(spans, known)
     return spans if spans.delayed.any() else None
@@ -143,13 +150,11 @@ def check_range(name: str, ends: tuple[Any, Any]) -> None:
         raise ValueError(f"`{name}` should be (low, high), finite and {least}; got {ends}.")
 
 
-def check_delays(delays: Any, regions: int) -> None:
+def check_delays(delays: Any, expected: tuple[int, int]) -> None:
     """Refuses what is no matrix of delays; whether they are negative, as far as that is known."""
     shape = np.shape(delays)
-    if shape not in ((), (regions, regions)):
-        raise ValueError(
-            f"`delays` should have the shape ({regions}, {regions}), as the weights; got {shape}."
-        )
+    if shape not in ((), expected):
+        raise ValueError(f"`delays` should have the shape {expected}, as the weights; got {shape}.")
     if is_concrete(delays):
         known = np.asarray(delays)
         bad = np.argwhere(~(np.isfinite(known) & (known >= 0)))
@@ -161,9 +166,9 @@ def check_delays(delays: Any, regions: int) -> None:
             )
 
 
-def at_edges(spans: Spans, matrix: Any) -> Any:
-    """The values of a matrix at the edges."""
-    return matrix[spans.targets, spans.sources]
+def at_edges(spans: Spans, values: Any) -> Any:
+    """Of values in the places of the weights, those of the edges."""
+    return values[spans.where]
 
 
 def outside(spans: Spans, delays: Any, xp: Any = np) -> Any:
@@ -181,7 +186,7 @@ def refuse_outside(spans: Spans, delays: Any) -> None:
 
     - `ValueError`, with the first of them.
     """
-    known = np.broadcast_to(np.asarray(delays, np.float64), (spans.regions, spans.regions))
+    known = np.broadcast_to(np.asarray(delays, np.float64), spans.shape)
     bad = np.flatnonzero(outside(spans, known))
     if len(bad):
         i, j = int(spans.targets[bad[0]]), int(spans.sources[bad[0]])
@@ -189,7 +194,8 @@ def refuse_outside(spans: Spans, delays: Any) -> None:
         raise ValueError(
             "`delays` should be within the range known or declared when the network was built "
             f"(`speed_range`, `delay_range`); {len(bad)} are not, the first that from region {j} "
-            f"to region {i}: {known[i, j]:.6g} ms, not in [{ends[0]:.6g}, {ends[1]:.6g}] ms."
+            f"to region {i}: {at_edges(spans, known)[bad[0]]:.6g} ms, not in "
+            f"[{ends[0]:.6g}, {ends[1]:.6g}] ms."
         )
 
 

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from .._connectome import AbstractConnectome
+from .._sparse import add_rows
 from ._plan import DelayPlan, Group
 from ._reading import fractions
 from ._spans import at_edges
@@ -20,7 +22,8 @@ class Arrivals(eqx.Module):
     **Attributes:**
 
     - `sums`: the weighted sums over delayed edges of each feature, or `None`.
-    - `weights`: of the edges that are heard at once, or `None` if there are none.
+    - `weights`: in the places of all weights, those of edges with delays that are heard at once;
+        or `None` if there are none.
     - `row_sums`: of all weights.
     """
 
@@ -44,8 +47,8 @@ class Table(eqx.Module):
     - `lags`: of the latest of them, in steps.
     """
 
-    weights: Float[Array, "regions points edges"]
-    lags: Int[Array, "regions edges"]
+    weights: Float[Array, "row points place"]
+    lags: Int[Array, "row place"]
 
 
 class Tables(eqx.Module):
@@ -62,11 +65,15 @@ class Tables(eqx.Module):
     plan: DelayPlan = eqx.field(static=True)
 
     def __init__(
-        self, plan: DelayPlan, weights: list[Array], delays: list[Array | None], dtype: Any
+        self,
+        plan: DelayPlan,
+        connectomes: list[AbstractConnectome],
+        delays: list[Array | None],
+        dtype: Any,
     ):
         by_edge: list[tuple[Any, Any, Array | None]] = [
-            (None, None, None) if d is None else _split(plan, i, w, d, dtype)
-            for i, (w, d) in enumerate(zip(weights, delays, strict=True))
+            (None, None, None) if d is None else _split(plan, i, c.weights, d, dtype)
+            for i, (c, d) in enumerate(zip(connectomes, delays, strict=True))
         ]
         self.plan = plan
         self.groups = tuple(
@@ -76,11 +83,8 @@ class Tables(eqx.Module):
             )
             for groups in plan.groups
         )
-        self.now = tuple(
-            w.astype(dtype) if d is None else now
-            for w, d, (_, _, now) in zip(weights, delays, by_edge, strict=True)
-        )
-        self.row_sums = tuple(jnp.sum(w, axis=-1).astype(dtype) for w in weights)
+        self.now = tuple(now for _, _, now in by_edge)
+        self.row_sums = tuple(c.strength.astype(dtype) for c in connectomes)
 
     def read(self, level: int, histories: Any, length: int) -> tuple[Array | None, ...]:
         """What arrives along the groups of a level in the next `length` steps.
@@ -97,7 +101,10 @@ class Tables(eqx.Module):
         def read(table: Table, group: Group, history: Array) -> Array:
             # A gradient gathers the slices again: to keep them takes longer, and much memory.
             again = functools.partial(_read, sources=group.sources, length=length)
-            return jax.checkpoint(again, prevent_cse=False)(table, history)
+            rows = jax.checkpoint(again, prevent_cse=False)(table, history)
+            if group.targets is not None:
+                rows = add_rows(rows, group.targets, group.regions)
+            return jnp.swapaxes(rows, 0, 1)
 
         return tuple(
             None if table is None or group is None else read(table, group, history)
@@ -105,6 +112,11 @@ class Tables(eqx.Module):
                 self.groups[level], self.plan.groups[level], histories, strict=True
             )
         )
+
+
+def with_weights(connectome: AbstractConnectome, weights: Any) -> AbstractConnectome:
+    """The same connections with other weights."""
+    return eqx.tree_at(lambda c: c.weights, connectome, weights)
 
 
 def _split(
@@ -123,14 +135,14 @@ def _split(
     if (first == 0).any():
         # The latest point of a delay below `dt` is the present.
         present = lag == 0
-        matrix = jnp.zeros((spans.regions, spans.regions), dtype)
-        now = matrix.at[spans.targets, spans.sources].set(jnp.where(present, parts[0], 0))
+        now = jnp.zeros(spans.shape, dtype).at[spans.where].set(jnp.where(present, parts[0], 0))
         shifted = [*parts[1:], jnp.zeros_like(weight)]
         parts = [jnp.where(present, s, p) for s, p in zip(shifted, parts, strict=True)]
     return jnp.stack(parts), jnp.maximum(lag, 1), now
 
 
 def _look_up(group: Group, weights: Array, lags: Array) -> Table:
+    # An empty place has a weight of 0.
     weights = jnp.pad(weights, [(0, 0), (0, 1)])[:, group.edges]
     return Table(jnp.moveaxis(weights, 0, 1), jnp.pad(lags, (0, 1), constant_values=1)[group.edges])
 
@@ -138,7 +150,7 @@ def _look_up(group: Group, weights: Array, lags: Array) -> Table:
 def _read(table: Table, history: Array, *, sources: Any, length: int) -> Array:
     """One gather of the points that any step needs, one product; then the points are shifted."""
     points = table.weights.shape[1]
-    regions, window, channels = history.shape
+    _, window, channels = history.shape
     starts = window - table.lags - (points - 1)
     where = jnp.stack([jnp.broadcast_to(sources, starts.shape), starts], axis=-1)
     numbers = lax.GatherDimensionNumbers(
@@ -147,6 +159,6 @@ def _read(table: Table, history: Array, *, sources: Any, length: int) -> Array:
     known = length + points - 1
     slices = lax.gather(history, where, numbers, (1, known, channels), mode="promise_in_bounds")
     products = table.weights @ slices.reshape(*starts.shape, known * channels)
-    products = products.reshape(regions, points, known, channels)
+    products = products.reshape(-1, points, known, channels)
     sums = sum(products[:, p, points - 1 - p : known - p] for p in range(points))
-    return jnp.swapaxes(jnp.asarray(sums), 0, 1)
+    return jnp.asarray(sums)

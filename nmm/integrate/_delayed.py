@@ -12,7 +12,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._declare import as_float, is_array_like
-from .._delays import Arrivals, DelayPlan, Held, Tables, fractions, outside, plan_delays
+from .._delays import (
+    Arrivals,
+    DelayPlan,
+    Held,
+    Tables,
+    fractions,
+    outside,
+    plan_delays,
+    with_weights,
+)
 from ._field import Moment
 
 Stored = tuple[Float[Array, "regions _ _"] | None, ...]
@@ -144,19 +153,19 @@ def look_up(model: Any, plan: DelayPlan, state: Any) -> Delays:
     """Looks up weights and delays of a network, once a run."""
     leaf = jax.tree.leaves(state)[0]
     layouts = tuple(
-        Layout(jax.tree.structure(message), leaf.shape)
-        for message in jax.eval_shape(model.messages, state)
+        Layout(jax.tree.structure(message), leaf.shape[:-1] + (spans.regions if spans else 0,))
+        for spans, message in zip(model.spans, jax.eval_shape(model.messages, state), strict=True)
     )
-    weights, delays = model.all_weights(), model.all_delays()
+    connectomes, delays = model.connectomes, model.all_delays()
     wrong = [
-        jnp.any(outside(spans, d, jnp)) | jnp.any(jnp.where(spans.edges, 0, w) != 0)
-        for spans, w, d in zip(model.spans, weights, delays, strict=True)
+        jnp.any(outside(spans, d, jnp)) | jnp.any(jnp.where(spans.edges, 0, c.weights) != 0)
+        for spans, c, d in zip(model.spans, connectomes, delays, strict=True)
         if spans is not None
     ]
     bad = jnp.any(jnp.stack(wrong))
     # Nothing can come of a delay that is clamped.
-    weights = [jnp.where(bad, jnp.nan, w) for w in weights]
-    return Delays(Tables(plan, weights, delays, leaf.dtype), layouts, bad)
+    connectomes = [with_weights(c, jnp.where(bad, jnp.nan, c.weights)) for c in connectomes]
+    return Delays(Tables(plan, connectomes, delays, leaf.dtype), layouts, bad)
 
 
 def delays_of(model: Any, dt: float, steps: int, state: Any) -> Delays:
