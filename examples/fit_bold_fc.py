@@ -51,7 +51,7 @@ class Effort:
 
     - `cells`, `minutes`: of the sweep of the coupling; and minutes in a step of the global fit.
     - `global_steps`: of the global fit.
-    - `closed_steps`: of a regional fit in closed form.
+    - `closed_steps`: of a regional fit in closed form, by Adam and by BFGS.
     - `stages`: of a regional fit by simulation: steps, minutes in each, learning rate of `w`.
     - `starts`: regional fits from different starts.
     - `test_minutes`, `seeds`: of the noise on which everything is judged.
@@ -60,14 +60,14 @@ class Effort:
     cells: int = 17
     minutes: float = 3.0
     global_steps: int = 40
-    closed_steps: int = 200
+    closed_steps: tuple[int, int] = (80, 200)
     stages: tuple[tuple[int, float, float], ...] = ((20, 4.0, 0.06), (10, 10.0, 0.03))
     starts: int = 2
     test_minutes: float = 20.0
     seeds: int = 5
 
 
-QUICK = Effort(5, 0.5, 3, 3, ((3, 0.5, 0.06),), 1, 1.0, 2)
+QUICK = Effort(5, 0.5, 3, (3, 3), ((3, 0.5, 0.06),), 1, 1.0, 2)
 
 
 def observe(net, key, minutes, dt=DT):
@@ -174,15 +174,22 @@ REGIONAL = {
 def fit_closed_form(net, fc, effort, progress=True):
     """Fits the coupling, and one `w` for each region, without simulating anything.
 
-    From the coupling of a sweep, which is in closed form as well. A loss without noise is for a
-    method that learns its curvature.
+    From the coupling of a sweep, which is in closed form as well. Adam finds the way from any
+    connectome, also where the loss is flat; a method that learns the curvature goes on from there.
     """
     loss = ClosedFormLoss(fc)
     values = {"coupling.G": jnp.linspace(0.2, 0.36, effort.cells)}
     net = fitting.sweep(loss, net, values, chunk=4, progress=False).model_at()
-    bfgs = optimistix.BFGS(rtol=1e-6, atol=1e-6)
-    steps = effort.closed_steps
-    return fitting.fit(loss, net, REGIONAL, optimizer=bfgs, steps=steps, progress=progress).best
+    adam, bfgs = effort.closed_steps
+    for optimizer, steps in (
+        (regional_optimizer(adam, 0.1), adam),
+        (optimistix.BFGS(rtol=1e-6, atol=1e-6), bfgs),
+    ):
+        result = fitting.fit(
+            loss, net, REGIONAL, optimizer=optimizer, steps=steps, progress=progress
+        )
+        net = result.best
+    return net
 
 
 def fit_simulated(net, fc, effort, key, progress=True):
