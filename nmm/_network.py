@@ -126,6 +126,14 @@ class Network(AbstractDynamics):
                     f"`connectome` should have the same regions for every coupling, got {regions} "
                     f"and {connectome.n_regions}."
                 )
+        named = {c.labels for c in _tuple(self.connectome) if c.labels is not None}
+        if len(named) > 1:
+            one, other = sorted(named)[:2]
+            i = next(i for i, pair in enumerate(zip(one, other, strict=True)) if len(set(pair)) > 1)
+            raise ValueError(
+                "`connectome` should have the same `labels` for every coupling, got "
+                f"{one[i]!r} and {other[i]!r} for region {i}."
+            )
         for part, module in [("node", self.node), *(("coupling", c) for c in self._couplings)]:
             shape = module.shape if part == "node" else parameter_shape(module)
             if shape not in ((), (regions,)):

@@ -1,5 +1,11 @@
 """Conduction delays: exact solutions, orders, gradients, and what does not fit."""
 
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
 import diffrax
 import equinox as eqx
 import jax
@@ -160,20 +166,23 @@ def test_delays_of_zero_are_no_delays():
 
 def test_a_history_may_be_given_in_many_forms():
     net = network(TWO, delays=jnp.full((2, 2), 1.3))
-    ts = 0.1 * jnp.arange(-13, 1)
+    ts = 0.1 * jnp.arange(-14, 1)
     wave = lambda t: jnp.stack([0 * t, jnp.cos(t)], axis=-1)  # noqa: E731
-    run = {"y0": start([0.0, 1.0]), "save": "x"}
-    ends = [
-        nmm.simulate(net, 3.0, 0.1, history=history, **run)["x"]
-        for history in (wave, lambda t: State(wave(t), 0.0), wave(ts))
-    ]
-    for end in ends[1:]:
-        np.testing.assert_allclose(end, ends[0], rtol=1e-14)
+    y0 = start([0.0, 1.0])
+
+    def stored(history):
+        return nmm.RunState.start(net, y0, dt=0.1, history=history).history[0][..., 0]
+
+    first, *others = map(stored, (wave, lambda t: State(wave(t), 0.0), wave(ts)))
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-14)
+    np.testing.assert_allclose(first[1, -13:], np.cos(ts[-13:]), rtol=1e-14)
+    x = nmm.simulate(net, 1.0, 0.1, y0=y0, history=wave, save="x")["x"]
     exact = np.sin(0.1 * np.arange(1, 11) - 1.3) + np.sin(1.3)
-    np.testing.assert_allclose(ends[0][:10, 0], exact, atol=2e-3)
-    held = nmm.simulate(net, 3.0, 0.1, **run)["x"]
-    np.testing.assert_array_equal(nmm.simulate(net, 3.0, 0.1, history=run["y0"], **run)["x"], held)
-    assert not np.allclose(held, ends[0])
+    np.testing.assert_allclose(x[:, 0], exact, atol=2e-3)
+    held = jnp.broadcast_to(y0.x[:, None], first.shape)
+    for history in (None, y0, y0.x):
+        np.testing.assert_array_equal(stored(history), held)
 
 
 # A brain, in which everything is at work.
@@ -197,8 +206,8 @@ NOISE = (nmm.noise.White(S_e=0.01), nmm.noise.OrnsteinUhlenbeck(0.02, 20.0, onto
 
 
 def noisy(net, t1=150.0, y0=None):
-    save = {"S_e": "S_e", "H_e": "H_e", "mean": nmm.observe.TemporalAverage(15.0)}
-    run = {"noise": NOISE, "save": save, "save_every": 5.0, "y0": y0, "throw": False}
+    save = {"S_e": "S_e", "H_e": "H_e", "bold": nmm.observe.BOLD(15.0, "S_e")}
+    run = {"noise": NOISE, "save": save, "y0": y0, "throw": False}
     return nmm.simulate(net, t1, 1.0, key=jr.key(0) if y0 is None else None, **run)
 
 
@@ -215,7 +224,9 @@ def test_a_batch_over_speed_is_each_alone_and_what_leaves_the_range_fails():
     np.testing.assert_array_equal(failed, [False, False, False, True])
     assert np.all(np.isnan(batch["S_e"][3]))
     alone = noisy(brain(speed=9.0))
-    for name in ("S_e", "H_e", "mean"):
+    bold = nmm.observe.BOLD(15.0, "S_e")(alone["S_e"], 1.0)
+    np.testing.assert_allclose(alone["bold"], bold, rtol=1e-9, atol=1e-12)
+    for name in ("S_e", "H_e", "bold"):
         np.testing.assert_allclose(batch[name][2], alone[name], rtol=1e-9)
     assert not np.allclose(batch["H_e"][1], alone["H_e"], rtol=1e-6)
 
@@ -225,7 +236,7 @@ def test_a_run_in_pieces_is_the_run_in_one():
     whole = noisy(net)
     sols = [noisy(net, 52.0)]
     sols.append(noisy(net, 98.0, sols[0]))
-    for name in ("S_e", "H_e", "mean"):
+    for name in ("S_e", "H_e", "bold"):
         times, joined = (
             np.concatenate([getattr(sol, kind)[name] for sol in sols]) for kind in ("times", "ys")
         )
@@ -240,13 +251,60 @@ def test_gradients_in_gain_speed_weights_delays_and_lengths():
         # One coupling by speed and tract lengths, one by delays, all of which move.
         conn = nmm.Connectome(weights, lengths)
         delays = LENGTHS / 4.0 * p[20:].reshape(3, 3)
+        couplings = nmm.coupling.Kuramoto(p[0]), nmm.coupling.Linear(0.2, target="v")
         ways = {"speed": (p[1], None), "delays": (None, delays), "delay_range": (0.0, 50.0)}
-        net = nmm.Network(nmm.WongWangExcInh(), conn, brain(p[0]).coupling, **ways)
-        y0 = net.State(S_e=jnp.array([0.2, 0.5, 0.8]), S_i=jnp.array(0.1))
-        return nmm.simulate(net, 90.0, 1.0, y0=y0, save="S_e", save_every=30.0)["S_e"]
+        net = nmm.Network(Relax(rate=0.1), conn, couplings, **ways)
+        sol = nmm.simulate(net, 60.0, 1.0, y0=start(jnp.array([0.2, -0.5, 0.8])), throw=False)
+        return jnp.stack([sol["x"][19::20], sol["y"][19::20]])
 
     p = jnp.concatenate([jnp.array([0.9, 3.1]), jnp.linspace(0.9, 1.1, 27)])
     assert_gradients_match_differences(outputs, p, step=1e-6, rtol=1e-5)
+
+
+SHARDED = """
+import sys
+sys.path.insert(0, "tests")
+import jax
+jax.config.update("jax_enable_x64", True)
+import numpy as np
+import test_delays
+assert jax.device_count() == 2
+mesh = jax.sharding.Mesh(np.array(jax.devices()), "speed")
+spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("speed"))
+values, slopes = test_delays.powers(jax.device_put(test_delays.SPEEDS, spread))
+assert len(values.sharding.device_set) == 2
+print(np.array([values, slopes]).tolist())
+"""
+SPEEDS = jnp.linspace(2.0, 9.0, 4)
+
+
+@jax.jit
+def powers(values):
+    """Of runs at these speeds, with their slopes."""
+    conn = nmm.Connectome(WEIGHTS, LENGTHS)
+
+    def power(value):
+        net = nmm.Network(Relax(rate=0.3), conn, speed=3.0, speed_range=(2.0, 9.0))
+        net = eqx.tree_at(lambda net: net.speed, net, value)
+        x = nmm.simulate(net, 40.0, 1.0, y0=start(jnp.ones(3)), save="x", throw=False)["x"]
+        return jnp.mean(x**2)
+
+    return jax.vmap(lambda v: jax.jvp(power, (v,), (jnp.ones(()),)))(values)
+
+
+@pytest.mark.slow
+def test_a_batch_on_two_devices_is_that_on_one():
+    run = subprocess.run(
+        [sys.executable, "-c", SHARDED],
+        cwd=pathlib.Path(__file__).parents[1],
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    found = np.array(ast.literal_eval(run.stdout))
+    np.testing.assert_allclose(found, powers(SPEEDS), rtol=1e-12)
 
 
 # What does not fit.
@@ -260,6 +318,8 @@ def test_gradients_in_gain_speed_weights_delays_and_lengths():
         ({"delays": jnp.ones((3, 3))}, r"`delays` should have the shape \(2, 2\)"),
         ({"speed": 0.0}, "`speed` should be above 0"),
         ({"speed": jnp.nan}, "`speed` should be above 0"),
+        ({"speed": -1.0}, "`speed` should be above 0"),
+        ({"speed": jnp.ones(2)}, r"`speed` should be one, or have the shape \(2, 2\)"),
         ({"speed": 3.0, "delays": jnp.ones((2, 2))}, "One of `speed` and `delays`"),
         ({"speed": 3.0, "speed_range": (4.0, 5.0)}, r"not in \[2, 2.5\] ms"),
         ({"speed": 3.0, "speed_range": (0.0, 5.0)}, "`speed_range` should be .* above 0"),
@@ -267,6 +327,8 @@ def test_gradients_in_gain_speed_weights_delays_and_lengths():
         ({"delays": jnp.ones((2, 2)), "delay_range": (3.0, 2.0)}, "`delay_range` should be"),
         ({"delays": jnp.ones((2, 2)), "speed_range": (1.0, 2.0)}, "go with a `speed`"),
         ({"delay_range": (1.0, 2.0)}, "go with `delays` or a `speed`"),
+        ({"delays": 1.0, "delay_range": (0.0, jnp.nan)}, "`delay_range` should be .* finite"),
+        ({"delays": 1.0, "delay_range": (0.0, jnp.ones(3))}, r"the shape \(2, 2\), .* got \(3,\)"),
         ({"speed": 3.0, "reading": "spline"}, "`reading` should be one of"),
         ({"delays": (jnp.ones((2, 2)),) * 2}, "got 2 for 1 couplings"),
     ],

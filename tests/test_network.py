@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import jaxtyping
 import numpy as np
 import pytest
 from gradients import assert_gradients_match_differences
@@ -86,6 +87,11 @@ def test_several_couplings_each_go_their_own_way_and_add_up():
         ((), WEIGHTS, "one for each coupling"),
         ((nmm.coupling.Linear(),), (WEIGHTS, WEIGHTS), "got 2 for 1 couplings"),
         ((nmm.coupling.Linear(),) * 2, (WEIGHTS, jnp.ones((3, 3))), "got 2 and 3"),
+        (
+            (nmm.coupling.Linear(),) * 2,
+            tuple(nmm.Connectome(WEIGHTS, labels=("a", b)) for b in "bc"),
+            "the same `labels` .* 'b' and 'c' for region 1",
+        ),
         ((nmm.coupling.Linear(), nmm.coupling.Linear(target="w")), WEIGHTS, "coupling.target"),
         ((nmm.coupling.Linear(), nmm.coupling.Linear(source="z")), WEIGHTS, "'z' is neither"),
     ],
@@ -93,6 +99,21 @@ def test_several_couplings_each_go_their_own_way_and_add_up():
 def test_several_couplings_that_do_not_fit_are_named(coupling, connectome, message):
     with pytest.raises(ValueError, match=message):
         network(coupling, connectome)
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({"save": ["vector_field"]}, ValueError, "'vector_field' is neither a state variable nor"),
+        ({"transient": "a"}, TypeError, "`transient` should be a number of ms .* got 'a'"),
+        ({"key": 0}, TypeError, "`key` should be a random key"),
+    ],
+)
+def test_arguments_of_a_run_that_do_not_fit_are_named(options, error, message, monkeypatch):
+    # With its types checked, no argument of another type arrives.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(error, match=message):
+        nmm.simulate(network(), 1.0, 0.5, **options)
 
 
 @pytest.mark.parametrize("coupling", [nmm.coupling.Diffusive(), Kuramoto()])

@@ -105,11 +105,17 @@ def find_spans(
     elif lengths is None:
         raise ValueError("`speed` should go with `tract_lengths`, which the connectome lacks.")
     else:
-        check_speed(speed)
+        check_speed(speed, weights.shape)
         if is_concrete(lengths) and is_concrete(speed):
             known = np.asarray(lengths, np.float64) / np.asarray(speed, np.float64)
     if delay_range is not None:
         ends = delay_range
+        for end in map(np.shape, ends):
+            if end not in ((), weights.shape):
+                raise ValueError(
+                    f"`delay_range` should be of numbers, or of the shape {weights.shape}, as the "
+                    f"weights; got {end}."
+                )
     elif speed_range is not None and lengths is not None and is_concrete(lengths):
         tracts = np.asarray(lengths, np.float64)
         ends = tracts / speed_range[1], tracts / speed_range[0]
@@ -126,8 +132,13 @@ def find_spans(
     return spans if spans.delayed.any() else None
 
 
-def check_speed(speed: Any) -> None:
-    """Refuses a known speed that is not positive."""
+def check_speed(speed: Any, expected: tuple[int, int]) -> None:
+    """Refuses what is no speed, and a known one that is not positive."""
+    if np.shape(speed) not in ((), expected):
+        raise ValueError(
+            f"`speed` should be one, or have the shape {expected}, as the weights; got "
+            f"{np.shape(speed)}."
+        )
     if is_concrete(speed):
         known = np.asarray(speed)
         if not (np.all(np.isfinite(known)) and np.all(known > 0)):
