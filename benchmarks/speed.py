@@ -176,6 +176,9 @@ def whole_processes(rounds):
     programs = {
         "import diffrax, optax": "import diffrax, optax",
         "import nmm, fitting": "import nmm, fitting",
+        "the same, and every module of both loaded": (
+            "import os; os.environ['EAGER_IMPORT'] = '1'; import nmm, fitting"
+        ),
         "import nmm, first run of 10 s on dk84": run,
     }
     if peers.AVAILABLE:
