@@ -1,5 +1,7 @@
 """What holds of every model; a new model joins the list in `helpers` and gets all of it."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -113,7 +115,8 @@ def test_derivative_has_the_shape_and_dtype_of_the_state(cls):
 def test_jit_and_vmap_and_scalars_agree_with_the_plain_call(cls):
     case = random_case(cls)
 
-    @jax.jit
+    # The compiler need not try hard for what runs once.
+    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
     def together(case):
         # The region axis is the last one everywhere, so mapping over it runs each region alone.
         return outputs(*case), jax.vmap(outputs, in_axes=-1, out_axes=-1)(*case)
