@@ -72,8 +72,7 @@ def test_temporal_average_of_tvboptim_begins_a_sample_late():
 
 
 @pytest.mark.parametrize(
-    "dt, t1, tr, period",
-    [(1.0, 6000.0, 720.0, 100.0), (0.5, 3000.0, 725.0, 7.0), (0.1, 900.0, 150.3, 0.7)],
+    "dt, t1, tr, period", [(0.5, 3000.0, 725.0, 7.0), (0.1, 900.0, 150.3, 0.7)]
 )
 def test_observers_of_a_run_give_the_numbers_of_the_saved_signal(dt, t1, tr, period):
     observers = {
@@ -88,20 +87,17 @@ def test_observers_of_a_run_give_the_numbers_of_the_saved_signal(dt, t1, tr, per
         network(), t1, dt, key=jax.random.key(0), noise=noise, save=signals | observers
     )
     of = dict(zip(observers, ("S", "H", "function", "S"), strict=True))
-    for name, observer in observers.items():
-        saved = observer(sol[of[name]], dt)
-        expected = observer.period * np.arange(1, len(saved) + 1)
+
+    @jax.jit
+    def observe(ys):
+        return {name: observer(ys[of[name]], dt) for name, observer in observers.items()}
+
+    for name, saved in observe(sol.ys).items():
+        period = observers[name].period
+        expected = period * np.arange(1, len(saved) + 1)
         np.testing.assert_allclose(sol.times[name], expected, rtol=1e-12)
-        assert len(saved) == int(t1 / observer.period + 1e-9) > 0
+        assert len(saved) == int(t1 / period + 1e-9) > 0
         np.testing.assert_allclose(sol[name], saved, rtol=1e-10, atol=1e-13)
-
-
-def test_what_else_is_saved_does_not_change_the_samples():
-    alone, beside = (
-        nmm.simulate(network(), 1500.0, 1.0, save={"bold": BOLD(750.0)} | more, **options)["bold"]
-        for more, options in (({}, {}), ({"H": "H", "m": TemporalAverage(7.0)}, {"save_every": 5}))
-    )
-    np.testing.assert_allclose(alone, beside, rtol=1e-12)
 
 
 def test_two_halves_of_a_run_observe_the_same_as_the_whole():
@@ -113,17 +109,18 @@ def test_two_halves_of_a_run_observe_the_same_as_the_whole():
     second = nmm.simulate(network(), 570.0, y0=first, **options)
     for name in save:
         joined = np.concatenate([first[name], second[name]])
-        np.testing.assert_allclose(joined, whole[name], rtol=1e-10)
+        np.testing.assert_allclose(joined, whole[name], rtol=1e-15)
         times = np.concatenate([first.times[name], second.times[name]])
         np.testing.assert_allclose(times, whole.times[name], rtol=1e-13)
 
 
-def test_samples_of_the_transient_are_dropped_while_the_vessels_go_on():
+def test_neither_a_transient_nor_what_else_is_saved_changes_the_samples():
     save = {"bold": BOLD(100.0)}
     whole = nmm.simulate(network(), 1000.0, 1.0, save=save)
-    later = nmm.simulate(network(), 1000.0, 1.0, save=save, transient=300.0)
+    save |= {"H": "H", "mean": TemporalAverage(7.0)}
+    later = nmm.simulate(network(), 1000.0, 1.0, save=save, transient=300.0, save_every=5.0)
     np.testing.assert_array_equal(later.times["bold"], 100.0 * np.arange(4, 11))
-    np.testing.assert_array_equal(later["bold"], whole["bold"][3:])
+    np.testing.assert_allclose(later["bold"], whole["bold"][3:], rtol=1e-12)
 
 
 def test_adaptive_run_observes_what_a_run_on_the_grid_does():
@@ -146,11 +143,10 @@ def test_adaptive_run_observes_what_a_run_on_the_grid_does():
         np.testing.assert_allclose(adaptive[name], grid[name], rtol=0, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("dt", [1.0, 0.5])
-def test_haemodynamic_steps_of_8_ms_hardly_change_the_bold_of_a_noisy_run(dt):
-    save = {"coarse": BOLD(720.0), "fine": BOLD(720.0, step=dt)}
+def test_haemodynamic_steps_of_8_ms_hardly_change_the_bold_of_a_noisy_run():
+    save = {"coarse": BOLD(720.0), "fine": BOLD(720.0, step=0.5)}
     sol = nmm.simulate(
-        network(), 7200.0, dt, key=jax.random.key(0), noise=nmm.noise.White(S=0.02), save=save
+        network(), 7200.0, 0.5, key=jax.random.key(0), noise=nmm.noise.White(S=0.02), save=save
     )
     scale = np.abs(sol["fine"]).max()
     np.testing.assert_allclose(sol["coarse"], sol["fine"], rtol=0, atol=1e-5 * scale)
@@ -188,7 +184,9 @@ def test_memory_does_not_grow_with_time(gradient):
 
     def memory(minutes):
         function = jax.grad(level) if gradient else level
-        compiled = jax.jit(function, static_argnums=1).lower(jnp.asarray(0.2), minutes).compile()
+        lowered = jax.jit(function, static_argnums=1).lower(jnp.asarray(0.2), minutes)
+        # The machine code need not be good: its memory is laid out before.
+        compiled = lowered.compile({"xla_backend_optimization_level": 0})
         return compiled.memory_analysis().temp_size_in_bytes
 
     assert memory(10) <= 1.3 * memory(1)

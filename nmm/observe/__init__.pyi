@@ -46,3 +46,4 @@ from ._readout import (
     SubSample as SubSample,
     TemporalAverage as TemporalAverage,
 )
+from ._resample import resample as resample
