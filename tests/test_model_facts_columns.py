@@ -6,6 +6,7 @@ import numpy as np
 from equilibria import rest
 from helpers import at, field, jacobian, solve
 from jax.flatten_util import ravel_pytree
+from scipy.optimize import root
 
 import nmm
 
@@ -54,6 +55,20 @@ def test_zetterberg_jansen_rests_and_rings_as_known():
     y = at(model, *point)
     assert np.allclose([model.v6(y), model.v7(y)], [9.1445357, 3.1146083], atol=6e-8)
     assert np.allclose(values[0], -0.0235007 + 0.0822990j, atol=6e-8)
+
+
+def test_zetterberg_jansen_of_the_virtual_brain_rests_elsewhere():
+    """Their inhibitory loop decays with the square of the wrong rate constant."""
+    model = nmm.ZetterbergJansen()
+    slope = jax.jit(lambda x: jnp.stack(jax.tree.leaves(field(model, at(model, *x)))))
+
+    def theirs(x):
+        return np.asarray(slope(x)) + (model.ki**2 - model.ke**2) * x[8] * np.eye(10)[9]
+
+    found = root(theirs, np.zeros(10), tol=1e-12).x
+    y = at(model, *found)
+    assert np.allclose(theirs(found), 0.0, atol=1e-10)
+    assert np.allclose([model.v6(y), model.v7(y)], [-2.0739457, 2.7911291], atol=6e-8)
 
 
 # Liley–Steyn-Ross

@@ -53,6 +53,12 @@ def test_linear_decays_exactly_and_a_network_is_stable_up_to_the_largest_eigenva
         assert (eigenvalues(net, net.initial_state())[0].real < 0) == stable
 
 
+def test_linear_by_exponential_euler_is_exact():
+    start = nmm.Linear().initial_state()
+    sol = nmm.simulate(nmm.Linear(), 0.3, 0.1, y0=start, solver=nmm.ExponentialEuler())
+    assert np.allclose(sol["x"], start.x * np.exp(-10 * np.array([0.1, 0.2, 0.3])), rtol=1e-12)
+
+
 # Lorenz
 
 
