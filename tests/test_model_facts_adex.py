@@ -49,6 +49,17 @@ def test_zerlaut_of_second_order_has_the_known_fluctuations():
 
 
 @pytest.mark.thorough
+def test_zerlaut_of_second_order_in_the_form_of_the_package_hardly_fluctuates():
+    drive = {"external_input_ex_ex": 0.004, "external_input_in_ex": 0.004}
+    model = nmm.ZerlautAdaptationSecondOrder.preset("tvb", **drive)
+    y = nmm.simulate(model, t1=3000.0, dt=0.5, solver=nmm.Euler()).y1
+    assert np.allclose([1000 * y.E, 1000 * y.I], [2.046, 13.672], atol=5e-3)
+    assert np.allclose(
+        [1e6 * y.C_ee, 1e6 * y.C_ei, 1e6 * y.C_ii], [0.0062, -0.0003, 0.1235], atol=3e-4
+    )
+
+
+@pytest.mark.thorough
 def test_zerlaut_of_second_order_in_the_form_of_the_package():
     model = nmm.ZerlautAdaptationSecondOrder.preset("tvb")
     y = at(model, 0.005, 0.01, 1e-6, 2e-6, 3e-6, 30, 0, 1e-4)
