@@ -396,8 +396,45 @@ def test_steps_in_a_loop_of_ones_own_are_a_run(options):
         nmm.step(net, y0, dt=0.5)
     with pytest.raises(ValueError, match="`dt` should be that of the history"):
         nmm.step(net, first, dt=0.25)
-    with pytest.raises(ValueError, match="fixed step"):
-        nmm.simulate(net, 1.0, 0.5, stepsize_controller=diffrax.ConstantStepSize())
+
+
+CONTROLLER = diffrax.PIDController(rtol=1e-7, atol=1e-9)
+
+
+def test_steps_that_adapt_within_chunks():
+    # The history is smooth, and read by cubics.
+    roots = modes()
+    net = network(np.diag(GAIN), RATE, delays=np.diag(DELAY), reading="cubic")
+
+    def run(net, **options):
+        past = lambda t: State(x=jnp.exp(roots * t).real, y=0.0)  # noqa: E731
+        y0 = start(np.ones(4))
+        return nmm.simulate(net, 3.0, 0.05, y0=y0, history=past, save="x", **options)
+
+    sol = run(net, stepsize_controller=CONTROLLER)
+    exact = np.exp(np.multiply.outer(np.asarray(sol.ts), roots)).real
+    np.testing.assert_allclose(sol["x"], exact, atol=2e-6)
+    fixed = run(net, solver=nmm.RungeKutta4())
+    np.testing.assert_allclose(sol["x"], fixed["x"], atol=2e-6)
+
+
+@pytest.mark.slow
+def test_gradients_through_steps_that_adapt_are_those_on_the_grid():
+    # Chunks of two steps of the grid, and one step that remains.
+    def power(speed, adaptive):
+        conn = nmm.Connectome(WEIGHTS, LENGTHS)
+        net = nmm.Network(Relax(rate=0.3), conn, speed=3.0, speed_range=(2.0, 9.0))
+        net = eqx.tree_at(lambda net: net.speed, net, speed)
+        how = {"stepsize_controller": CONTROLLER, "solver": diffrax.Bosh3()} if adaptive else {}
+        run = {"y0": start(jnp.ones(3)), "save": "x", "throw": False}
+        return jnp.mean(nmm.simulate(net, 20.5, 0.5, **run, **how)["x"] ** 2)
+
+    found, expected = (jax.value_and_grad(power)(3.1, adaptive) for adaptive in (True, False))
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    with pytest.raises(ValueError, match="`y0` should be a State"):
+        net = network(TWO, delays=jnp.ones((2, 2)))
+        sol = nmm.simulate(net, 1.0, 0.1)
+        nmm.simulate(net, 1.0, 0.1, y0=sol, stepsize_controller=CONTROLLER)
 
 
 def test_delays_within_a_region():

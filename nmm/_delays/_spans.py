@@ -36,7 +36,8 @@ class Spans:
             known = is_concrete(weights)
             self.edges = np.asarray(weights) != 0 if known else np.ones(self.shape, bool)
             self.regions = len(self.edges)
-            targets, sources = self.where = np.nonzero(self.edges)
+            self.where: Any = np.nonzero(self.edges)
+            targets, sources = self.where
         self.targets, self.sources = targets.astype(np.int32), sources.astype(np.int32)
         self.shortest, self.longest = (
             np.broadcast_to(end, self.shape)[self.where].astype(np.float64)
@@ -132,7 +133,7 @@ def find_spans(
     return spans if spans.delayed.any() else None
 
 
-def check_speed(speed: Any, expected: tuple[int, int]) -> None:
+def check_speed(speed: Any, expected: tuple[int, ...]) -> None:
     """Refuses what is no speed, and a known one that is not positive."""
     if np.shape(speed) not in ((), expected):
         raise ValueError(
@@ -161,7 +162,7 @@ def check_range(name: str, ends: tuple[Any, Any]) -> None:
         raise ValueError(f"`{name}` should be (low, high), finite and {least}; got {ends}.")
 
 
-def check_delays(delays: Any, expected: tuple[int, int]) -> None:
+def check_delays(delays: Any, expected: tuple[int, ...]) -> None:
     """Refuses what is no matrix of delays; whether they are negative, as far as that is known."""
     shape = np.shape(delays)
     if shape not in ((), expected):

@@ -11,7 +11,10 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array
 
+from .._delays import plan_delays
 from ..noise._base import mix, start_forcing
+from ..observe._base import grid_steps
+from ._delayed import Chunk, append, look_up, parse_history
 from ._field import Diffusion, Moment, clip, fill_state
 from ._outputs import evaluate_signal
 from ._problem import Problem
@@ -40,14 +43,16 @@ def solve_adaptively(
 
     The dynamic fields of a `Solution`.
     """
-    model = problem.field.model
-    if getattr(model, "delayed", False) or getattr(model, "hold", False):
-        what = "delays" if getattr(model, "delayed", False) else "`hold`"
+    model: Any = problem.field.model
+    if getattr(model, "hold", False):
         raise ValueError(
             "`stepsize_controller`, `adjoint` and `event` should be left out, since a network with "
-            f"{what} runs with a fixed step."
+            "`hold` runs with a fixed step."
         )
     previous = problem.previous
+    delayed = getattr(model, "delayed", False)
+    if delayed:
+        _refuse_with_delays(problem, event)
     if previous is not None and previous.dt is not None:
         raise ValueError(
             "`y0` is a run on a fixed grid, which cannot go on with steps that adapt; `y0=sol.y1` "
@@ -60,9 +65,20 @@ def solve_adaptively(
             f"`save` should gather the statistics {list(problem.outputs.statistics)} in a run with "
             "a fixed step; where steps adapt, save the samples."
         )
+    plan = given = None
+    if delayed:
+        assert problem.dt is not None
+        model.check_delays()
+        steps = grid_steps(problem.t1, problem.dt, "`t1`")
+        plan = plan_delays(model.spans, problem.dt, model.reading, steps)
+        shape = jax.tree.leaves(problem.state)[0].shape
+        given = parse_history(model, problem.history, shape, plan)
     segment = 0 if previous is None else previous.step
     begin = 0.0 if previous is None else previous.time
     periods = _periods(problem)
+    if plan is not None:
+        for name, period in periods.items():
+            grid_steps(period, plan.dt, f"`period` of {name!r}" if name else "`save_every`")
     times = {
         # Rounding must not put a time past the end.
         name: np.minimum(
@@ -70,7 +86,7 @@ def solve_adaptively(
         )
         for name, period in periods.items()
     }
-    solution, start = _solve(
+    saved, stats, outcome, start = _solve(
         problem,
         stepsize_controller or diffrax.ConstantStepSize(),
         adjoint or diffrax.RecursiveCheckpointAdjoint(),
@@ -79,8 +95,9 @@ def solve_adaptively(
         jnp.asarray(begin),
         segment,
         times,
+        plan,
+        given,
     )
-    saved: Any = solution.ys
     ys = {}
     for name, observer in problem.outputs.observers.items():
         after = saved[name]
@@ -96,10 +113,10 @@ def solve_adaptively(
     ys = {name: jax.tree.map(lambda x, k=kept[name]: x[k], y) for name, y in ys.items()}
     end = jax.tree.map(lambda x: x[0], saved["end"])
     finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(end.state)]
-    result = RESULTS.promote(solution.result)
+    result: Any = outcome
     failed = (result == RESULTS.successful) & ~jnp.all(jnp.stack(finite))
     stats = {
-        **solution.stats,
+        **stats,
         "non_finite_by": jnp.where(failed, begin + problem.t1, jnp.inf),
         "non_finite": ~jnp.stack(finite),
         "check_interval": problem.t1,
@@ -116,6 +133,18 @@ def solve_adaptively(
     }
 
 
+def _refuse_with_delays(problem: Problem, event: diffrax.Event | None) -> None:
+    what = None
+    if event is not None:
+        what = "`event` should be left out"
+    elif problem.previous is not None:
+        what = "`y0` should be a State, such as `sol.y1`"
+    elif problem.dt is None:
+        what = "`dt` should be given, from which to which grid point history is kept"
+    if what is not None:
+        raise ValueError(f"{what}, where steps adapt on a network with delays.")
+
+
 def _periods(problem: Problem) -> dict[str, float]:
     """ms from sample to sample: of kept values, `""`, and of each observer."""
     periods = {name: o.period for name, o in problem.outputs.observers.items()}
@@ -128,42 +157,52 @@ def _periods(problem: Problem) -> dict[str, float]:
 
 
 @eqx.filter_jit
-def _solve(problem, controller, adjoint, event, max_steps, begin, segment, times):
+def _solve(
+    problem,
+    controller,
+    adjoint,
+    event,
+    max_steps,
+    begin,
+    segment,
+    times,
+    plan: Any,
+    given: Any,
+):
     field, outputs = problem.field, problem.outputs
     node = field.model.node
 
-    def moment(y: Augmented) -> Moment:
+    def moment(y: Augmented, heard: Any) -> Moment:
         return Moment(
             (begin, jnp.zeros_like(begin)),
             None,
             tuple(zip(y.forcing, y.forcing, strict=True)),
             None,
+            heard,
         )
 
     def visible(y: Augmented) -> Any:
         return clip(y.state) if problem.bounded else y.state
 
-    def signal(which: Any, t: Any, y: Augmented) -> Array:
-        now, state = moment(y), visible(y)
+    def signal(which: Any, t: Any, y: Augmented, heard: Any) -> Array:
+        now, state = moment(y, heard), visible(y)
         return evaluate_signal(node, which, begin + t, state, lambda: field.received(t, state, now))
 
-    def drift(t: Any, y: Augmented, args: Any) -> Augmented:
-        del args
+    def drift(t: Any, y: Augmented, heard: Any) -> Augmented:
         return Augmented(
-            state=field(t, visible(y), moment(y)),
+            state=field(t, visible(y), moment(y, heard)),
             forcing=[
                 n.drift(v).astype(v.dtype) for n, v in zip(field.forcing, y.forcing, strict=True)
             ],
             observers={
-                name: observer.vector_field(y.observers[name], signal(observer.signal, t, y))
+                name: observer.vector_field(y.observers[name], signal(observer.signal, t, y, heard))
                 for name, observer in outputs.observers.items()
             },
         )
 
-    def diffusion(t: Any, y: Augmented, args: Any) -> lx.AbstractLinearOperator:
-        del args
+    def diffusion(t: Any, y: Augmented, heard: Any) -> lx.AbstractLinearOperator:
         factors = Augmented(
-            state=Diffusion(problem.diffusions)(t, visible(y), moment(y)).diagonal,
+            state=Diffusion(problem.diffusions)(t, visible(y), moment(y, heard)).diagonal,
             forcing=[n.intensity(v) for n, v in zip(field.forcing, y.forcing, strict=True)],
             observers=jax.tree.map(jnp.zeros_like, y.observers),
         )
@@ -183,7 +222,14 @@ def _solve(problem, controller, adjoint, event, max_steps, begin, segment, times
 
         return lx.FunctionLinearOperator(mixed, jax.eval_shape(lambda: y))
 
-    start = _start(problem, moment, signal)
+    delays = heard = history = recent = None
+    if plan is not None:
+        delays = look_up(field.model, plan, problem.state)
+        history = given.features(field.model, delays, problem.state)
+        recent = delays.recent(history)
+        known = jax.tree.map(lambda x: jnp.concatenate([x, x[-1:]]), recent)
+        heard = Chunk(delays, known, jnp.zeros_like(begin), 1)
+    start = _start(problem, lambda which, t, y: signal(which, t, y, heard))
     terms: Any = diffrax.ODETerm(drift)
     if problem.diffusions or field.forcing:
         # The tree must resolve the steps that are taken; a hundredth of the first one does.
@@ -198,12 +244,78 @@ def _solve(problem, controller, adjoint, event, max_steps, begin, segment, times
         )
         terms = diffrax.MultiTerm(terms, diffrax.ControlTerm(diffusion, tree))
 
-    def values(t: Any, y: Augmented, args: Any) -> dict[str, Any]:
-        del args
+    def values(t: Any, y: Augmented, heard: Any) -> dict[str, Any]:
         if outputs.whole:
             return dict(vars(visible(y)))
-        return {name: signal(which, t, y) for name, which in outputs.signals.items()}
+        return {name: signal(which, t, y, heard) for name, which in outputs.signals.items()}
 
+    def integrate(t0: Any, t1: Any, y: Augmented, heard: Any, subs: dict[str, Any]) -> Any:
+        return diffrax.diffeqsolve(
+            terms,
+            problem.solver,
+            t0,
+            t1,
+            problem.dt,
+            y,
+            heard,
+            saveat=diffrax.SaveAt(subs=subs),
+            stepsize_controller=controller,
+            adjoint=adjoint,
+            event=event,
+            max_steps=max_steps,
+            throw=False,
+        )
+
+    end = diffrax.SubSaveAt(t1=True)
+    if delays is not None and recent is not None:
+        grid = delays.plan
+
+        def on_grid(t: Any, y: Augmented, heard: Any) -> Any:
+            rows = dict(y.observers) | ({"": values(t, y, heard)} if "" in times else {})
+            return rows, delays.pack(field.model.messages(visible(y)))
+
+        def advance(carry: Any, step: Any, length: int) -> Any:
+            y, history, recent, result, counts = carry
+            arriving = delays.arriving(history, length)
+            known = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), recent, arriving)
+            ts = (step + jnp.arange(length + 1)).astype(begin.dtype) * grid.dt
+            subs = {"grid": diffrax.SubSaveAt(ts=ts[1:], fn=on_grid), "end": end}
+            solution = integrate(ts[0], ts[-1], y, Chunk(delays, known, ts[0], length), subs)
+            rows, sent = solution.ys["grid"]
+            fine = result == diffrax.RESULTS.successful
+            carry = (
+                jax.tree.map(lambda x: x[0], solution.ys["end"]),
+                append(history, sent),
+                jax.tree.map(lambda x: x[x.shape[0] - grid.recent :], known),
+                diffrax.RESULTS.where(fine, solution.result, result),
+                {name: counts[name] + solution.stats[name] for name in counts},
+            )
+            return carry, rows
+
+        steps, length = round(problem.t1 / grid.dt), grid.chunks[-1]
+        whole = steps // length
+        counts = ("num_steps", "num_accepted_steps", "num_rejected_steps")
+        carry = (
+            start,
+            history,
+            recent,
+            diffrax.RESULTS.successful,
+            dict.fromkeys(counts, jnp.zeros((), int)),
+        )
+        chunk = jax.checkpoint(lambda carry, step: advance(carry, step, length))
+        carry, rows = jax.lax.scan(chunk, carry, length * jnp.arange(whole))
+        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
+        if steps % length:
+            carry, rest = advance(carry, whole * length, steps % length)
+            rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
+        saved = {}
+        for name, ts in times.items():
+            which = jnp.rint(ts / grid.dt).astype(int) - 1
+            saved[name] = jax.tree.map(lambda x, which=which: x[which], rows[name])
+        saved["end"] = jax.tree.map(lambda x: x[None], carry[0])
+        outcome: Any = RESULTS.promote(carry[3])
+        outcome = RESULTS.where(delays.outside, RESULTS.delay_outside, outcome)
+        return saved, carry[4], outcome, start
     subs = {
         name: diffrax.SubSaveAt(ts=ts, fn=lambda t, y, args, name=name: y.observers[name])
         for name, ts in times.items()
@@ -211,25 +323,11 @@ def _solve(problem, controller, adjoint, event, max_steps, begin, segment, times
     }
     if "" in times:
         subs[""] = diffrax.SubSaveAt(ts=times[""], fn=values)
-    subs["end"] = diffrax.SubSaveAt(t1=True)
-    solution = diffrax.diffeqsolve(
-        terms,
-        problem.solver,
-        0.0,
-        problem.t1,
-        problem.dt,
-        start,
-        saveat=diffrax.SaveAt(subs=subs),
-        stepsize_controller=controller,
-        adjoint=adjoint,
-        event=event,
-        max_steps=max_steps,
-        throw=False,
-    )
-    return solution, start
+    solution = integrate(0.0, problem.t1, start, None, subs | {"end": end})
+    return solution.ys, solution.stats, RESULTS.promote(solution.result), start
 
 
-def _start(problem: Problem, moment: Any, signal: Any) -> Augmented:
+def _start(problem: Problem, signal: Any) -> Augmented:
     if problem.previous is not None:
         old = problem.previous.carry
         bare = eqx.tree_at(lambda a: a.state, old, problem.state)

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from .._declare import as_float, is_array_like
@@ -75,6 +76,39 @@ class Incoming(eqx.Module):
                 total = layout.unpack(total)
             sums.append(total)
         return Arrivals(tuple(sums), self.tables.now, self.tables.row_sums)
+
+
+class Chunk(eqx.Module):
+    """What is heard during several steps of the grid, as a function of time.
+
+    **Attributes:**
+
+    - `known`: for each coupling the sums at the grid points until the end of the chunk, of which
+        `plan.recent` are at its start or before.
+    - `start`: of the chunk, ms.
+    - `steps`: of the grid in the chunk.
+    """
+
+    delays: "Delays"
+    known: tuple[Array | None, ...]
+    start: Array
+    steps: int = eqx.field(static=True)
+
+    def __call__(self, time: Any) -> Arrivals:
+        plan = self.delays.plan
+        steps = (time - self.start) / plan.dt
+        whole = jnp.clip(jnp.floor(lax.stop_gradient(steps)), 0, self.steps - 1)
+
+        def rows(x: Array) -> tuple[Array, Array]:
+            """The last grid points until now, and the next."""
+            both = lax.dynamic_slice_in_dim(x, whole.astype(int), plan.recent + 1)
+            return both[:-1], both[-1]
+
+        pairs = [(None, None) if x is None else rows(x) for x in self.known]
+        recent, after = zip(*pairs, strict=True)
+        length = jnp.asarray(plan.dt, steps.dtype)
+        incoming = Incoming(self.delays.tables, self.delays.layouts, recent, after, length)
+        return incoming((steps - whole) * length)
 
 
 class Fixed(eqx.Module):
