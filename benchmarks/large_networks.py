@@ -4,7 +4,7 @@
 
 Prints for each network the time of a step of Heun's method, of a step with its gradient in all
 weights, and of a step of each of four simulations side by side. One coupling evaluation a stage,
-two stages a step, float32.
+two stages a step, float32. With delays of 5 to 25 ms, a chunk of five steps is read at once.
 """
 
 import time
@@ -31,16 +31,23 @@ def sparse(nodes: int, degree: int) -> nmm.SparseConnectome:
     sources = (np.arange(nodes)[:, None] + offsets) % nodes
     targets = np.repeat(np.arange(nodes), degree)
     weights = rng.uniform(size=nodes * degree).astype(np.float32) / degree
-    return nmm.SparseConnectome(targets, sources.ravel(), weights, nodes)
+    lengths = rng.uniform(20.0, 100.0, nodes * degree).astype(np.float32)
+    return nmm.SparseConnectome(targets, sources.ravel(), weights, nodes, lengths=lengths)
 
 
-def end(conn, G):
-    net = nmm.Network(nmm.WongWangExcInh(), conn, nmm.coupling.Linear(G=G))
+def network(conn, delayed):
+    speed = 4.0 if delayed else None
+    return nmm.Network(nmm.WongWangExcInh(), conn, nmm.coupling.Linear(G=0.5), speed=speed)
+
+
+def end(net, G):
+    net = eqx.tree_at(lambda net: net.coupling.G, net, G)
     return jnp.mean(nmm.simulate(net, float(STEPS), 1.0, save=[], throw=False).y1.S_e)
 
 
-def of_weights(weights, conn):
-    return end(eqx.tree_at(lambda c: c.weights, conn, weights), 0.5)
+def of_weights(weights, net):
+    net = eqx.tree_at(lambda net: net.connectome.weights, net, weights)
+    return end(net, jnp.asarray(0.5))
 
 
 def seconds(function, *args) -> float:
@@ -56,18 +63,20 @@ def seconds(function, *args) -> float:
 
 def main() -> None:
     cases = {
-        "1,000 regions, full": full(1000),
-        "1,000 nodes, 50 edges each": sparse(1000, 50),
-        "5,000 nodes, 50 edges each": sparse(5000, 50),
-        "20,000 nodes, 50 edges each": sparse(20_000, 50),
+        "1,000 regions, full": network(full(1000), False),
     }
+    for nodes in (1_000, 5_000, 20_000):
+        conn = sparse(nodes, 50)
+        cases[f"{nodes:,} nodes, 50 edges each"] = network(conn, False)
+        cases[f"{nodes:,} nodes, 50 edges each, delayed"] = network(conn, True)
     print("| network | edges | step, ms | with gradient, ms | one of four, ms |")
     print("|---|---|---|---|---|")
-    for name, conn in cases.items():
-        edges = np.count_nonzero(conn.weights)
-        forward = seconds(end, conn, 0.5)
-        gradient = seconds(eqx.filter_grad(of_weights), conn.weights, conn)
-        four = seconds(jax.vmap(end, in_axes=(None, 0)), conn, jnp.linspace(0.1, 0.7, 4)) / 4
+    for name, net in cases.items():
+        weights = net.connectome.weights
+        edges = np.count_nonzero(weights)
+        forward = seconds(end, net, jnp.asarray(0.5))
+        gradient = seconds(eqx.filter_grad(of_weights), weights, net)
+        four = seconds(jax.vmap(end, in_axes=(None, 0)), net, jnp.linspace(0.1, 0.7, 4)) / 4
         cells = [f"{1e3 * t / STEPS:.2f}" for t in (forward, gradient, four)]
         print(f"| {name} | {edges:,} | {' | '.join(cells)} |", flush=True)
 
