@@ -12,7 +12,7 @@ import pytest
 import scipy.signal
 from gradients import assert_gradients_match_differences
 from helpers import golden
-from tiny import Relax, assert_correlation, assert_variance
+from tiny import Relax, assert_correlation, assert_variance, order
 
 import fitting
 import nmm
@@ -51,6 +51,25 @@ def test_noisy_step_of_the_virtual_brain(case):
     if case == "HeunStochastic_additive_per_state":
         sol = nmm.simulate(model, 0.1, 0.1, noise=noise, y0=start)
         np.testing.assert_allclose([sol.y1.x, sol.y1.y], arrays["x_next"], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("solver", "weak"), [(nmm.Euler(), 1), (nmm.Heun(), 2), (nmm.ItoHeun(), 2)]
+)
+def test_variance_of_a_linear_equation_converges_with_the_weak_order(solver, weak):
+    model, errors = Relax(), []
+
+    def step(x, normal, dt):
+        noise = White(x=1.0, normals=jnp.full((1, 1), normal))
+        state = model.State(x=jnp.asarray(x), y=jnp.asarray(0.0))
+        return float(nmm.step(model, state, dt=dt, noise=noise, solver=solver).x)
+
+    for dt in (0.1, 0.05, 0.025):
+        # A step is x -> a x + b xi, so that variances after n of them are a geometric series.
+        a, b = step(1.0, 0.0, dt), step(0.0, 1.0, dt)
+        found = b**2 * (1 - a ** (2 * round(1 / dt))) / (1 - a**2)
+        errors.append(abs(found - (1 - np.exp(-2)) / 2))
+    np.testing.assert_allclose(order(errors), weak, atol=0.05)
 
 
 # Itô and Stratonovich.
