@@ -194,7 +194,9 @@ def test_scaling_to_the_spectral_radius():
             "`speed` should go with `tract_lengths`",
         ),
         (
-            lambda: nmm.Network(Relax(), nmm.SparseConnectome([0], [1], [1.0], 2), delays=jnp.ones(1)),
+            lambda: nmm.Network(
+                Relax(), nmm.SparseConnectome([0], [1], [1.0], 2), delays=jnp.ones(1)
+            ),
             r"`delays` should have the shape \(2, 1\), as the weights",
         ),
         (
