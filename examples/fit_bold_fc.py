@@ -41,6 +41,7 @@ TR = 720.0
 DT = 4.0
 SIGMA = 0.003
 RATES = (1.0, 10.0)
+STIFF = 100.0  # Weight of the penalty on rates: they are to stay, not to be traded for FC.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Effort:
     - `cells`, `minutes`: of the sweep of the coupling; and minutes in a step of the global fit.
     - `global_steps`: of the global fit.
     - `closed_steps`: of a regional fit in closed form, by Adam and by BFGS.
-    - `stages`: of a regional fit by simulation: steps, minutes in each, learning rate of `w`.
+    - `regional_steps`, `regional_minutes`: of a regional fit by simulation.
     - `starts`: regional fits from different starts.
     - `test_minutes`, `seeds`: of the noise on which everything is judged.
     """
@@ -61,13 +62,14 @@ class Effort:
     minutes: float = 3.0
     global_steps: int = 40
     closed_steps: tuple[int, int] = (80, 200)
-    stages: tuple[tuple[int, float, float], ...] = ((20, 4.0, 0.06), (10, 10.0, 0.03))
+    regional_steps: int = 20
+    regional_minutes: float = 10.0
     starts: int = 2
     test_minutes: float = 20.0
     seeds: int = 5
 
 
-QUICK = Effort(5, 0.5, 3, (3, 3), ((3, 0.5, 0.06),), 1, 1.0, 2)
+QUICK = Effort(5, 0.5, 3, (3, 3), 3, 0.5, 1, 1.0, 2)
 
 
 def observe(net, key, minutes, dt=DT):
@@ -98,7 +100,7 @@ class Loss(eqx.Module):
         bold, rates = observe(net, key, self.minutes)
         concordance = fitting.objectives.fc_concordance(bold, self.fc, simulated_is="series")
         penalty = fitting.objectives.rate_penalty(rates, *RATES)
-        return fitting.objectives.combine(fc=(1.0, 1 - concordance), rates=(1.0, penalty))
+        return fitting.objectives.combine(fc=(1.0, 1 - concordance), rates=(STIFF, penalty))
 
 
 class ClosedFormLoss(eqx.Module):
@@ -116,7 +118,7 @@ class ClosedFormLoss(eqx.Module):
         concordance = of.fc_concordance(response.fc("bold"), self.fc, simulated_is="fc")
         penalty = of.rate_penalty(response.mean("rate"), *RATES)
         edge = of.stability_penalty(response, slowest=2000.0)
-        return of.combine(fc=(1.0, 1 - concordance), rates=(100.0, penalty), edge=(1.0, edge))
+        return of.combine(fc=(1.0, 1 - concordance), rates=(STIFF, penalty), edge=(1.0, edge))
 
 
 def network(conn):
@@ -195,23 +197,20 @@ def fit_closed_form(net, fc, effort, progress=True):
 def fit_simulated(net, fc, effort, key, progress=True):
     """Fits the coupling, and one `w` for each region, through the simulation.
 
-    Short runs give a biased level of FC, long ones cost more: the last ones are the longest.
+    Short runs give a biased level of FC, so these are long, and the steps few and small.
     """
-    losses = []
-    for stage, (steps, minutes, rate) in enumerate(effort.stages):
-        result = fitting.fit(
-            Loss(fc, minutes),
-            net,
-            REGIONAL,
-            optimizer=regional_optimizer(steps, rate),
-            steps=steps,
-            key=jax.random.fold_in(key, stage),
-            on_non_finite="skip",
-            progress=progress,
-        )
-        net = result.model
-        losses.append(result.history["loss"])
-    return net, np.concatenate(losses)
+    steps = effort.regional_steps
+    result = fitting.fit(
+        Loss(fc, effort.regional_minutes),
+        net,
+        REGIONAL,
+        optimizer=regional_optimizer(steps, 0.03),
+        steps=steps,
+        key=key,
+        on_non_finite="skip",
+        progress=progress,
+    )
+    return result.model, result.history["loss"]
 
 
 def jittered(net, key):
