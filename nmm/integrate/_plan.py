@@ -83,10 +83,10 @@ def make_plan(
     blocks = unit * np.arange(max(target // (4 * unit), 1), 4 * target // unit + 2)
     before = np.zeros_like(blocks) if chunk else start % blocks
     # Roughly the time that is lost with each, as a share of that of the run. Steps outside of the
-    # run are computed in vain, and every step must look whether it is one, which for a light model
-    # takes a tenth of its time.
+    # run are computed in vain, and every step must look whether it is one: a tenth of the time of a
+    # light model, little of that of a network.
     beyond = -(before + steps) % blocks + before
-    lost = np.where(beyond == 0, 0.0, 0.1 + beyond / steps)
+    lost = np.where(beyond == 0, 0.0, 0.03 + beyond / steps)
     for period in periods:  # One that does not fit makes rows that are dropped.
         lost += 0.03 * np.log2(period / np.gcd(blocks, period))
     for own in own_steps:  # One that does not fit is computed more often than needed.
