@@ -28,8 +28,8 @@ class Spans:
     def __init__(self, connectome: AbstractConnectome, shortest: np.ndarray, longest: np.ndarray):
         weights: Any = connectome.weights
         self.shape = weights.shape
-        self.regions = connectome.n_regions
         if isinstance(connectome, SparseConnectome):
+            self.regions = connectome.n_regions
             self.edges = np.ones(self.shape, bool)
             targets, sources, self.where = connectome.layout.known
         else:
