@@ -132,7 +132,9 @@ def test_segment_longer_than_the_signal_is_refused():
 
 def test_importing_leaves_matplotlib_alone_and_missing_it_says_what_to_install():
     code = (
-        "import sys, nmm\n"
+        "import os, sys\n"
+        "os.environ['EAGER_IMPORT'] = '1'\n"  # Every module, not the used ones alone.
+        "import nmm, fitting\n"
         "assert not any(m.startswith('matplotlib') for m in sys.modules)\n"
         "sys.modules['matplotlib.pyplot'] = sys.modules['matplotlib'] = None\n"
         "nmm.plot.matrix([[1.0]])"

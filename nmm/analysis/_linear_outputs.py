@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from ..observe import BOLD, AbstractObserver, BalloonWindkessel, HaemodynamicState
+from ..observe._balloon_windkessel import BalloonWindkessel, HaemodynamicState
+from ..observe._base import AbstractObserver
+from ..observe._bold import BOLD
 from ..observe._readout import AbstractReadout
 from ._lyapunov import solve_sylvester
 
