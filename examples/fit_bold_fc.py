@@ -60,9 +60,9 @@ class Effort:
 
     cells: int = 17
     minutes: float = 3.0
-    global_steps: int = 40
+    global_steps: int = 30
     closed_steps: tuple[int, int] = (80, 200)
-    regional_steps: int = 20
+    regional_steps: int = 16
     regional_minutes: float = 10.0
     starts: int = 2
     test_minutes: float = 20.0

@@ -50,7 +50,9 @@ def _init(solver: Any, problem: _Problem, x: PyTree, options: dict) -> Any:
 @eqx.filter_jit
 def _step(solver: Any, problem: _Problem, x: PyTree, state: Any, options: dict) -> Any:
     x, state, row = solver.step(problem, x, None, options, state, frozenset())
-    return x, state, row, solver.terminate(problem, x, None, options, state, frozenset())[0]
+    done = solver.terminate(problem, x, None, options, state, frozenset())[0]
+    # Some methods give the row of the step before, and keep the one of this.
+    return x, state, (getattr(state, "aux", row), row), done
 
 
 @eqx.filter_jit
@@ -103,8 +105,9 @@ class Solver(AbstractMethod):
     def advance(self, carry: Any, n: int, rows: list[Row]) -> tuple[Any, Row, str | None]:
         x, state, good = carry
         state = eqx.combine(state, self._static)
-        x, state, row, done = _step(self.solver, self._problem, x, state, self._options)
-        if not self._belongs(row, x):  # The first row of some methods is empty.
+        x, state, rows_of, done = _step(self.solver, self._problem, x, state, self._options)
+        row = next((row for row in rows_of if self._belongs(row, x)), None)
+        if row is None:  # The first row of some methods is empty.
             row = _evaluate(self._problem, x)
         state, row = eqx.filter(state, eqx.is_array), jax.device_get(row)
         finite = np.isfinite(row[LOSS]) and all(
