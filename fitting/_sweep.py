@@ -184,6 +184,9 @@ def _batch(shared: tuple[Loss, Any, Key | None], cells: dict[str, Any]) -> dict[
         results.pop(RESIDUALS, None)
         return results
 
+    if len(jax.tree.leaves(cells)[0]) == 1:  # As a batch it would take twice as long to compile.
+        results = one(jax.tree.map(lambda x: x[0], cells))
+        return jax.tree.map(lambda x: x[None], results)
     return jax.vmap(one)(cells)
 
 
