@@ -7,6 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from gradients import assert_gradients_match_differences
+from scipy.special import lambertw
 
 import nmm
 from fitting import objectives
@@ -181,3 +182,125 @@ def test_bold_fc_of_runs_has_the_pattern_and_the_level():
     reliability = np.mean(between[1:, 1:][np.triu_indices(8, 1)])
     assert np.mean(between[0, 1:]) > np.sqrt(reliability) - 0.02
     assert abs(np.mean(edges[1:]) / np.mean(edges[0]) - 1) < 0.1
+
+
+DELAYS = jnp.array([[0.0, 30.0, 12.0], [25.0, 0.0, 7.0], [3.0, 40.0, 0.0]])
+
+
+def fed_back(G=0.15, tau=7.0):
+    """dx = (-0.1 x(t) - G x(t - tau)) dt + 0.3 dW."""
+    return nmm.Network(
+        nmm.Linear(gamma=-0.1),
+        -jnp.ones((1, 1)),
+        nmm.coupling.Linear(G=G),
+        delays=jnp.asarray(tau).reshape(1, 1),
+        delay_range=(1.0, 30.0),
+        noise=White(x=0.3),
+    )
+
+
+def test_delayed_feedback_has_its_characteristic_roots_and_spectrum():
+    a, b, tau = 0.1, 0.15, 7.0
+    point = nmm.analysis.fixed_point(fed_back(), nodes=24)
+    roots = [-a + lambertw(-b * tau * np.exp(a * tau), k) / tau for k in (0, -1, 1, -2)]
+    np.testing.assert_allclose(
+        np.sort_complex(point.eigenvalues[:4]), np.sort_complex(roots), rtol=1e-8
+    )
+    assert point.kind == "stable focus"
+    response = linear_response(fed_back())
+    gain = 1 / (1j * OMEGA + a + b * np.exp(-1j * OMEGA * tau))
+    np.testing.assert_allclose(response.transfer(HERTZ, "x_inp")[:, 0, 0], gain, rtol=1e-12)
+    spectrum = 2 / 1000 * 0.3**2 * np.abs(gain) ** 2
+    np.testing.assert_allclose(response.spectrum(HERTZ)[:, 0], spectrum, rtol=1e-12)
+
+
+def test_delayed_feedback_has_the_variance_of_its_formula():
+    """Küchler and Mensch (1992) Stochastics and Stochastics Reports 40:23."""
+    a, b, tau = -0.1, -0.15, 7.0
+    omega = np.sqrt(b**2 - a**2)
+    sine, cosine = np.sin(omega * tau), np.cos(omega * tau)
+    variance = 0.3**2 / 2 * (b * sine - omega) / (omega * (a + b * cosine))
+    errors = []
+    for nodes in (6, 24):
+        got = linear_response(fed_back(), nodes=nodes).covariance()[0, 0]
+        errors.append(abs(float(got) / variance - 1))
+    assert errors[0] < 2e-3 and errors[1] < errors[0] / 10
+
+
+def test_feedback_that_is_late_is_unstable():
+    """The edge lies at tau = arccos(-a / b) / sqrt(b² - a²), here 20.6 ms."""
+    edge = np.arccos(-0.1 / 0.15) / np.sqrt(0.15**2 - 0.1**2)
+    assert nmm.analysis.fixed_point(fed_back(tau=edge - 0.1)).stable
+    assert not nmm.analysis.fixed_point(fed_back(tau=edge + 0.1)).stable
+    with pytest.raises(ValueError, match="unstable: its leading eigenvalue"):
+        linear_response(fed_back(tau=edge + 0.1))
+
+
+def test_delayed_network_agrees_with_its_simulation():
+    net = wong_wang(delays=DELAYS)
+    response = linear_response(net, save={"S": "S", "H": "H", "bold": BOLD})
+    assert not np.allclose(
+        response.covariance("S"), linear_response(wong_wang()).covariance("S"), rtol=0.01
+    )
+    runs = jax.vmap(
+        lambda key: (
+            nmm.simulate(
+                net, 300_000.0, 2.0, key=key, save=["S", "H"], save_every=20.0, transient=4000.0
+            ).ys
+        )
+    )(jr.split(jr.key(1), 16))
+    for name in ("S", "H"):
+        each = np.array([np.cov(np.asarray(x).T) for x in runs[name]])
+        expected = np.asarray(response.covariance(name))
+        error = each.std(axis=0, ddof=1) / np.sqrt(len(each))
+        np.testing.assert_array_less(np.abs(each.mean(axis=0) - expected), 4 * error)
+        assert np.max(error / np.sqrt(np.outer(*2 * [np.diag(expected)]))) < 0.02
+
+
+def test_what_is_delayed_by_nothing_or_in_two_couplings_is_the_same():
+    instantaneous = linear_response(wong_wang(), save=["H"])
+    none = linear_response(wong_wang(delays=1e-4 * DELAYS), save=["H"])
+    np.testing.assert_allclose(none.covariance(), instantaneous.covariance(), rtol=1e-4)
+    half = nmm.coupling.Linear(G=0.05)
+    several = nmm.Network(
+        nmm.ReducedWongWang(w=jnp.linspace(0.5, 0.7, 3)), WEIGHTS, (half, half),
+        delays=(DELAYS, DELAYS), noise=White(S=0.001),
+    )  # fmt: skip
+    one = linear_response(wong_wang(delays=DELAYS))
+    both = linear_response(several)
+    np.testing.assert_allclose(both.covariance(), one.covariance(), rtol=1e-9)
+    np.testing.assert_allclose(both.cross_spectrum(HERTZ), one.cross_spectrum(HERTZ), rtol=1e-9)
+    late = one.cross_spectrum(HERTZ) - linear_response(wong_wang()).cross_spectrum(HERTZ)
+    assert np.max(np.abs(late)) > 1e-3 * np.max(np.abs(one.cross_spectrum(HERTZ)))
+
+
+def test_gradients_with_delays():
+    def number(params):
+        G, tau = params
+        response = linear_response(fed_back(G, tau))
+        return response.covariance()[0, 0] + 100 * response.spectrum(HERTZ)[1, 0]
+
+    assert_gradients_match_differences(number, (jnp.asarray(0.12), jnp.asarray(6.0)))
+
+
+def test_delays_that_have_no_response_are_refused():
+    sparse = nmm.SparseConnectome([0, 1], [1, 0], [1.0, 1.0], n_regions=2)
+    net = nmm.Network(nmm.Linear(), sparse, delays=5.0, noise=White(x=0.1))
+    with pytest.raises(ValueError, match=r"dense `nmm.Connectome` .* `SparseConnectome`"):
+        linear_response(net)
+    with pytest.raises(ValueError, match="`nodes` should be at least 2, got 1"):
+        linear_response(fed_back(), nodes=1)
+
+
+@pytest.mark.parametrize("beta", [1.0, -1.0])
+def test_coloured_noise_is_filtered_by_what_it_drives(beta):
+    noise = nmm.noise.Coloured(beta, 0.3)
+    response = linear_response(nmm.Linear(gamma=-0.1), noise=noise)
+    fast = linear_response(nmm.Linear(gamma=-1e4), noise=noise)
+    # What is fast follows the noise: its variance, and its spectrum before it is filtered.
+    np.testing.assert_allclose(1e8 * fast.covariance(), [[0.09]], rtol=1e-3)
+    np.testing.assert_allclose(
+        response.spectrum(HERTZ), 1e8 * fast.spectrum(HERTZ) / (0.1**2 + OMEGA**2), rtol=1e-3
+    )
+    slope = np.diff(np.log(1e8 * fast.spectrum(HERTZ))) / np.diff(np.log(HERTZ))
+    np.testing.assert_allclose(slope, -beta, atol=0.1)

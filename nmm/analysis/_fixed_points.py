@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Complex, Float
 from .._custom_types import Key
 from .._declare import declarations, is_concrete
 from ..models._base import AbstractDynamics
+from ._delay_operator import NODES, DelayedEdges, linearise
 
 
 class FixedPoint(eqx.Module):
@@ -22,7 +23,8 @@ class FixedPoint(eqx.Module):
 
     - `state`: where it is.
     - `jacobian`: of the vector field there, `(n, n)`, 1/ms; variable by variable in the order of
-        the State, regions within each.
+        the State, regions within each. With delays it is larger by what is under way, and its
+        leading eigenvalues are those roots of the characteristic equation.
     - `found`: whether it is one, which can be false only with `throw=False`.
     """
 
@@ -86,6 +88,7 @@ def fixed_point(
     guess: Any = None,
     shape: tuple[int, ...] | int = (),
     throw: bool = True,
+    nodes: int = NODES,
 ) -> FixedPoint:
     r"""The fixed point of a model or network near a guess, $f(x, u) = 0$.
 
@@ -95,7 +98,10 @@ def fixed_point(
     parameters and inputs, by the implicit function theorem, and vmappable. A stimulus of a
     network counts with its value at t = 0. Bounds of variables play no part.
 
-    The Jacobian is taken at once, by `jax.jacfwd`.
+    The Jacobian is taken at once, by `jax.jacfwd`. A network rests in the same state with delays as
+    without, but may lose its stability by them: what is under way is discretised by Chebyshev's
+    polynomials, `nodes` numbers for each that is sent (Breda, Maset, Vermiglio 2005, SIAM Journal
+    on Scientific Computing 27:482).
 
     ```python
     point = nmm.analysis.fixed_point(nmm.WilsonCowan())
@@ -109,13 +115,15 @@ def fixed_point(
     - `shape`: regions of a bare model with scalar parameters, `()` for one.
     - `throw`: whether to raise if there is no fixed point near the guess. If not, `point.found`
         says so.
+    - `nodes`: with delays, how finely the past is known. A root is exact up to rounding if its
+        modulus times the longest delay is below about half of that.
 
     **Raises:**
 
     - `ValueError` or `TypeError`, naming the argument, for what does not fit.
     - `ValueError` if none is found; inside of compiled code, Equinox's runtime error.
     """
-    drift = Drift(model, inputs, ())
+    drift = Drift(model, inputs, (), nodes)
     point = find(drift, drift.start(guess, shape), relaxed=guess is None)
     return refuse(point, ~point.found, lambda: NOT_FOUND) if throw else point
 
@@ -170,20 +178,19 @@ class Drift(eqx.Module):
     - `model`: the model or network.
     - `inputs`: constant, or `None`.
     - `forcing`: noises with memory, each a value for every region.
+    - `nodes`: of the past, with delays.
     """
 
     model: AbstractDynamics
     inputs: Any
     forcing: tuple[Any, ...]
+    nodes: int = eqx.field(default=NODES, static=True)
 
     def __check_init__(self) -> None:
         if not isinstance(self.model, AbstractDynamics):
             raise TypeError(f"`model` should be a model or a `nmm.Network`, got {self.model!r}.")
-        if getattr(self.model, "delayed", False):
-            raise ValueError(
-                "`model` should have no delays: fixed points and linear response are of networks "
-                "without. A network rests in the same state with delays as without."
-            )
+        if self.nodes < 2:
+            raise ValueError(f"`nodes` should be at least 2, got {self.nodes}.")
         if not isinstance(self.inputs, self.model.node.Inputs | None):
             raise TypeError(
                 f"`inputs` should be constant, `{type(self.model.node).__name__}.Inputs(...)` or "
@@ -208,28 +215,50 @@ class Drift(eqx.Module):
     def means(self, state: Any) -> tuple[Array, ...]:
         """The noises with memory, at their means."""
         like = jax.tree.leaves(state)[0]
+        zeros = (jnp.zeros(noise.draw_shape(like.shape), like.dtype) for noise in self.forcing)
         return tuple(
-            jnp.broadcast_to(noise.mean, like.shape).astype(like.dtype) for noise in self.forcing
+            noise.start(zero).astype(like.dtype)
+            for noise, zero in zip(self.forcing, zeros, strict=True)
         )
 
-    def received(self, state: Any, values: tuple[Array, ...]) -> Any:
-        """All that arrives at the input slots, with the noises at these values."""
+    @property
+    def edges(self) -> DelayedEdges | None:
+        """The edges with delays; `None` without."""
+        delayed = getattr(self.model, "delayed", False)
+        return DelayedEdges.of(self.model) if delayed else None
+
+    def messages(self, state: Any) -> tuple[Any, ...]:
+        """What a network with delays sends, of each coupling."""
+        model: Any = self.model
+        return model.messages(state)
+
+    def received(self, state: Any, values: tuple[Array, ...], sums: Any = None) -> Any:
+        """All that arrives at the input slots, with the noises at these values.
+
+        With delays also these sums over delayed edges; those of what never changes if `None`.
+        """
         node = self.model.node
         slots = {} if self.inputs is None else dict(vars(self.inputs))
         for noise, value in zip(self.forcing, values, strict=True):
             name = noise.onto or node.target
             if name in declarations(node.Inputs):
-                slots[name] = slots.get(name, 0.0) + value
-        return self.model.receive(_T, state, node.Inputs(**slots))
+                slots[name] = slots.get(name, 0.0) + noise.read(value)
+        edges, delayed = self.edges, ()
+        if edges is not None:
+            sums = edges.sums(self.messages(state)) if sums is None else sums
+            delayed = (edges.given(sums),)
+        return self.model.receive(_T, state, node.Inputs(**slots), *delayed)
 
-    def __call__(self, state: Any, values: tuple[Array, ...] | None = None) -> Any:
+    def __call__(
+        self, state: Any, values: tuple[Array, ...] | None = None, sums: Any = None
+    ) -> Any:
         node = self.model.node
         values = self.means(state) if values is None else values
-        derivative = node.vector_field(_T, state, self.received(state, values))
+        derivative = node.vector_field(_T, state, self.received(state, values, sums))
         added = dict(vars(derivative))
         for noise, value in zip(self.forcing, values, strict=True):
             if noise.onto in added:
-                added[noise.onto] = added[noise.onto] + value
+                added[noise.onto] = added[noise.onto] + noise.read(value)
         return jax.tree.map(lambda d, x: jnp.asarray(d, x.dtype), node.State(**added), state)
 
     def flat(self, state: Any) -> Any:
@@ -238,8 +267,16 @@ class Drift(eqx.Module):
         return (lambda x: ravel_pytree(self(unravel(x)))[0]), x, unravel
 
     def jacobian(self, state: Any) -> Float[Array, "n n"]:
-        function, x, _ = self.flat(state)
-        return jax.jacfwd(function)(x)
+        function, x, unravel = self.flat(state)
+        edges = self.edges
+        if edges is None:
+            return jax.jacfwd(function)(x)
+
+        def field(x: Array, sums: Any) -> Array:
+            return ravel_pytree(self(unravel(x), None, sums))[0]
+
+        parts = linearise(edges, field, lambda x: self.messages(unravel(x)), x, self.nodes)
+        return parts.past.system(parts.direct, parts.hearing)[0]
 
 
 def _find(drift: Drift, start: Any, relaxed: bool) -> FixedPoint:

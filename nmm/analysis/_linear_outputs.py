@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from ..observe._balloon_windkessel import BalloonWindkessel, HaemodynamicState
 from ..observe._base import AbstractObserver
@@ -106,13 +106,22 @@ class Output(eqx.Module):
         return across, within
 
     def gain(
-        self, drift: Float[Array, "n n"], omega: Float[Array, " frequencies"]
+        self,
+        drift: Inexact[Array, "*frequencies n n"],
+        rows: Inexact[Array, "*frequencies channels n"],
+        omega: Float[Array, " frequencies"],
     ) -> Complex[Array, "frequencies sensors n"]:
-        """What is seen for a unit of forcing of each state, at angular frequencies in rad/ms."""
-        identity = jnp.eye(len(drift), dtype=drift.dtype)
+        """What is seen for a unit of forcing of each state, at angular frequencies in rad/ms.
+
+        **Arguments:**
+
+        - `drift`, `rows`: of the states, at each frequency where they depend on it.
+        """
+        identity = jnp.eye(drift.shape[-1], dtype=drift.dtype)
         # By the transpose, since there are fewer channels than states.
-        matrix = 1j * omega[:, None, None] * identity - drift.T
-        rows = jnp.broadcast_to(self.rows.T + 0j, (len(omega), *self.rows.T.shape))
+        matrix = 1j * omega[:, None, None] * identity - jnp.swapaxes(drift, -1, -2)
+        rows = jnp.swapaxes(rows, -1, -2) + 0j
+        rows = jnp.broadcast_to(rows, (len(omega), *rows.shape[-2:]))
         seen = jnp.swapaxes(jnp.linalg.solve(matrix, rows), 1, 2)
         if self.chain is not None:
             seen = self.chain.gain(omega)[:, :, None] * seen

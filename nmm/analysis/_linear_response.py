@@ -1,5 +1,6 @@
 """Linear response: spectra, covariances and FC of noisy models in closed form."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +11,8 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float
 
 from .._declare import declarations, is_concrete
 from ..models._base import AbstractDynamics
-from ..noise import AbstractDiffusion, AbstractNoise, OrnsteinUhlenbeck
+from ..noise import AbstractDiffusion, AbstractNoise, Coloured, OrnsteinUhlenbeck
+from ._delay_operator import NODES, Past, linearise
 from ._fixed_points import (
     NOT_FOUND,
     Drift,
@@ -40,7 +42,7 @@ class LinearResponse(eqx.Module):
         `throw=False`; then covariances and spectra are exactly 0, and FC is 0 between regions,
         with zero gradient.
     - `drift`: $A$, `(n, n)`, of the states (variable by variable, regions within each) and, after
-        them, of noises with memory; 1/ms.
+        them, of noises with memory and, with delays, of what is under way; 1/ms.
     - `intensity`: the diagonal of $B$, `(n,)`.
     """
 
@@ -52,6 +54,7 @@ class LinearResponse(eqx.Module):
     _shift: Float[Array, ""]
     _outputs: dict[str, Output]
     _field: Drift
+    _late: "_Late | None" = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -171,13 +174,17 @@ class LinearResponse(eqx.Module):
         return solve_sylvester(self.drift, self.drift, noise, self._shift)
 
     def _noise_gain(self, frequencies: ArrayLike, name: str | None) -> Array:
-        return self._gain(frequencies, name) * self.intensity
+        gain = self._gain(frequencies, name)
+        return gain * self.intensity[: gain.shape[-1]]
 
     def _gain(self, frequencies: ArrayLike, name: str | None) -> Array:
         hertz = jnp.asarray(frequencies, self.drift.dtype)
         if hertz.ndim != 1:
             raise ValueError(f"`frequencies` should be (frequencies,), got {hertz.shape}.")
-        return self._output(name).gain(self.drift, 2 * jnp.pi * hertz / 1000)
+        output, omega = self._output(name), 2 * jnp.pi * hertz / 1000
+        if self._late is None:
+            return output.gain(self.drift, output.rows, omega)
+        return output.gain(*self._late.at(name or next(iter(self._outputs)), omega), omega)
 
     def _output(self, name: str | None) -> Output:
         if name is None and len(self._outputs) == 1:
@@ -193,6 +200,27 @@ class LinearResponse(eqx.Module):
         return f"LinearResponse {known}" if self.stable else f"LinearResponse, unstable, {known}"
 
 
+class _Late(eqx.Module):
+    """What delays are at a frequency, exactly.
+
+    **Attributes:**
+
+    - `direct`, `hearing`, `past`: of the network; see `linearise`.
+    - `rows`: what each channel of each signal reads off the states and off the sums.
+    """
+
+    direct: Float[Array, "n n"]
+    hearing: Float[Array, "n sums"]
+    past: Past
+    rows: dict[str, tuple[Array, Array]]
+
+    def at(self, name: str, omega: Float[Array, " frequencies"]) -> tuple[Array, Array]:
+        """The drift of the states, and the rows of a signal."""
+        heard = self.past.heard(omega)
+        rows, off_sums = self.rows[name]
+        return self.direct + self.hearing @ heard, rows + off_sums @ heard
+
+
 _PER_HZ = 2 / 1000
 """From two-sided densities with time in ms to one-sided ones per Hz."""
 
@@ -206,6 +234,7 @@ def linear_response(
     guess: Any = None,
     shape: tuple[int, ...] | int = (),
     throw: bool = True,
+    nodes: int = NODES,
 ) -> LinearResponse:
     r"""What a noisy model does about its stable fixed point, in closed form.
 
@@ -217,11 +246,15 @@ def linear_response(
     loss = 1 - fitting.objectives.fc_concordance(response.fc("bold"), fc, simulated_is="fc")
     ```
 
-    White and Ornstein–Uhlenbeck noise; intensities that depend on the state have their value at the
-    fixed point. It can be jitted, vmapped and differentiated, any number of times. An unstable
-    fixed point has spectra and covariances in these formulas too, finite ones without meaning: it
-    is an error. In a fit take `throw=False`, and a penalty that leads back,
+    White, Ornstein–Uhlenbeck and coloured noise; intensities that depend on the state have their
+    value at the fixed point. It can be jitted, vmapped and differentiated, any number of times. An
+    unstable fixed point has spectra and covariances in these formulas too, finite ones without
+    meaning: it is an error. In a fit take `throw=False`, and a penalty that leads back,
     `fitting.objectives.stability_penalty`.
+
+    With delays, on a dense connectome, spectra and transfer functions are exact. For covariances
+    and eigenvalues what is under way is discretised; see `nmm.analysis.fixed_point`. These then
+    cost as much as those of a network with `1 + nodes` times as many numbers.
 
     **Arguments:**
 
@@ -233,6 +266,7 @@ def linear_response(
     - `guess`, `shape`: as in `nmm.analysis.fixed_point`.
     - `throw`: whether to raise where there is no stable fixed point. If not, `response.stable`
         says so, and what it returns is silence: 0, with zero gradient.
+    - `nodes`: with delays, how finely the past is known; see `nmm.analysis.fixed_point`.
 
     **Returns:**
 
@@ -252,13 +286,13 @@ def linear_response(
     if not forcing and not diffusions:
         raise ValueError("`noise` should be given, here or to the network: nothing else drives it.")
     for one in (*forcing, *diffusions):
-        known = isinstance(one, OrnsteinUhlenbeck | AbstractDiffusion)
+        known = isinstance(one, OrnsteinUhlenbeck | Coloured | AbstractDiffusion)
         if not known or one.mixing is not None or one.normals is not None:
             raise ValueError(
-                "`noise` of a linear response should be white or Ornstein–Uhlenbeck, without "
-                f"`mixing` and `normals`; got {type(one).__name__}."
+                "`noise` of a linear response should be white, Ornstein–Uhlenbeck or coloured, "
+                f"without `mixing` and `normals`; got {type(one).__name__}."
             )
-    drift = Drift(model, inputs, forcing)
+    drift = Drift(model, inputs, forcing, nodes)
     start = drift.start(guess, shape)
     if jax.tree.leaves(start)[0].ndim > 1:
         raise ValueError("`guess` and `shape` should have no batch axes; use `jax.vmap`.")
@@ -301,27 +335,54 @@ def _respond(
     node, values = drift.model.node, drift.means(point.state)
     x, unravel = ravel_pytree((point.state, values))
 
-    def field(x: Array) -> Array:
+    def field(x: Array, sums: Any = None) -> Array:
         state, values = unravel(x)
         drifts = tuple(n.drift(v) for n, v in zip(drift.forcing, values, strict=True))
-        return ravel_pytree((drift(state, values), drifts))[0]
+        return ravel_pytree((drift(state, values, sums), drifts))[0]
 
-    matrix = jax.jacfwd(field)(x)
-    # A rest in place of what is unstable keeps everything finite, so that 0 times it is 0.
-    rest = -jnp.eye(len(matrix), dtype=matrix.dtype) * shift
-    matrix = jnp.where(stable, matrix, jnp.where(jnp.isfinite(rest), rest, 0))
+    def at_rest(matrix: Array) -> Array:
+        """A rest in place of what is unstable keeps everything finite, so that 0 times it is 0."""
+        rest = -jnp.eye(len(matrix), dtype=matrix.dtype) * shift
+        return jnp.where(stable, matrix, jnp.where(jnp.isfinite(rest), rest, 0))
+
     intensity = jnp.where(stable, _intensity(drift, diffusions, point.state, values), 0)
+    edges, parts, unravel_sums, y = drift.edges, None, None, x
+    heard: Any = None
+    if edges is None:
+        matrix = jax.jacfwd(field)(x)
+    else:
+        parts = linearise(edges, field, lambda x: drift.messages(unravel(x)[0]), x, drift.nodes)
+        matrix, heard = parts.past.system(parts.direct, parts.hearing)
+        intensity = jnp.pad(intensity, (0, len(matrix) - len(x)))
+        unravel_sums, y = parts.unravel, jnp.concatenate([x, parts.sums])
+    matrix = at_rest(matrix)
 
     def output(signal: Any, observer: Any = None) -> Output:
-        def value(x: Array) -> Array:
-            state, values = unravel(x)
-            return evaluate_signal(node, signal, 0.0, state, lambda: drift.received(state, values))
+        def value(y: Array) -> Array:
+            state, values = unravel(y[: len(x)])
+            sums = None if unravel_sums is None else unravel_sums(y[len(x) :])
 
-        return linear_output(value, x, observer)
+            def received() -> Any:
+                return drift.received(state, values, sums)
+
+            return evaluate_signal(node, signal, 0.0, state, received)
+
+        return linear_output(value, y, observer)
 
     known = {name: output(signal) for name, signal in outputs.signals.items()}
     known |= {name: output(one.signal, one) for name, one in outputs.observers.items()}
-    return LinearResponse(point, growth, stable, matrix, intensity, shift, known, drift)
+    late = None
+    if parts is not None:
+        rows = {name: (o.rows[:, : len(x)], o.rows[:, len(x) :]) for name, o in known.items()}
+        hearing = jnp.where(stable, parts.hearing, 0)
+        late = _Late(at_rest(parts.direct), hearing, parts.past, rows)
+        known = {
+            name: dataclasses.replace(
+                o, rows=jnp.pad(own, ((0, 0), (0, len(matrix) - len(x)))) + off_sums @ heard
+            )
+            for (name, o), (own, off_sums) in zip(known.items(), rows.values(), strict=True)
+        }
+    return LinearResponse(point, growth, stable, matrix, intensity, shift, known, drift, late)
 
 
 def _intensity(
