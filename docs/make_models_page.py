@@ -319,14 +319,7 @@ def draw_plane(ax: Any, runs: list[Run], pair: tuple[str, str], nullclines: bool
         ax.plot(run.states[first][-1], run.states[second][-1], "o", color=colour, markersize=3)
     ax.margins(0.12)
     if nullclines:
-        (low, high), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-        x, y = np.meshgrid(np.linspace(low, high, 120), np.linspace(bottom, top, 120))
-        model = runs[0].model
-        state = model.State(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32))
-        slopes = jax.tree.leaves(model.vector_field(0.0, state, model.Inputs()))
-        for slope, style in zip(slopes, ("-", "--"), strict=True):
-            line = {"levels": [0.0], "colors": "0.6", "linewidths": 0.8, "linestyles": style}
-            ax.contour(x, y, np.asarray(slope), **line)
+        nmm.plot.phase_plane(runs[0].model, ax, points=(), flow=False)
     ax.set_xlabel(first)
     ax.set_ylabel(second)
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Real, Shaped
 
 from ._extras import require
+from ._phase_plane import phase_plane as phase_plane
 from .analysis._spectrum import power_spectrum
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

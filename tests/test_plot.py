@@ -141,3 +141,42 @@ def test_importing_leaves_matplotlib_alone_and_missing_it_says_what_to_install()
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'nmm[plot]'" in done.stderr.splitlines()[-1]
+
+
+def test_phase_plane_has_the_nullclines_and_the_fixed_points():
+    model = nmm.FitzHughNagumo()
+    figure = nmm.plot.phase_plane(model, limits=((-0.5, 1.2), (-0.3, 0.5)))
+    (ax,) = figure.axes
+    assert ax.get_xlim() == (-0.5, 1.2) and ax.get_ylim() == (-0.3, 0.5)
+    nullclines = [c for c in ax.collections if isinstance(c, matplotlib.contour.ContourSet)]
+    for i, nullcline in enumerate(nullclines):
+        V, w = np.concatenate([path.vertices for path in nullcline.get_paths()]).T
+        slopes = model.vector_field(
+            0.0, model.State(jnp.asarray(V), jnp.asarray(w)), model.Inputs()
+        )
+        other = model.vector_field(
+            0.0, model.State(jnp.asarray(V + 0.1), jnp.asarray(w)), model.Inputs()
+        )
+        size = [np.max(np.abs(x)) for x in jax.tree.leaves(other)]
+        np.testing.assert_allclose(jax.tree.leaves(slopes)[i], 0, atol=0.02 * size[i])
+    assert len(nullclines) == 2
+    point = nmm.analysis.fixed_point(model)
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in dots]
+    assert (pytest.approx(float(point.state.V)), pytest.approx(float(point.state.w))) in places
+    assert {line.get_markerfacecolor() for line in dots} <= {"black", "white"}
+
+
+def test_phase_plane_keeps_what_is_drawn():
+    ax = plt.subplots()[1]
+    ax.plot([0.0, 2.0], [1.0, 3.0])
+    limits = ax.get_xlim(), ax.get_ylim()
+    nmm.plot.phase_plane(nmm.Hopf(), ax, points=(), flow=False)
+    assert (ax.get_xlim(), ax.get_ylim()) == limits and len(ax.lines) == 1
+
+
+def test_phase_plane_refuses_what_has_none():
+    with pytest.raises(ValueError, match="two variables, got JansenRit"):
+        nmm.plot.phase_plane(nmm.JansenRit())
+    with pytest.raises(ValueError, match=r"`limits` of 'x' should be \(low, high\), got \(1, 0\)"):
+        nmm.plot.phase_plane(nmm.Hopf(), limits=((1, 0), None))
