@@ -6,28 +6,15 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
-import lineax as lx
 import numpy as np
 from jaxtyping import Array
 
-from .._delays import plan_delays
-from ..noise._base import mix, start_forcing
+from .._delays import DelayPlan, plan_delays
 from ..observe._base import grid_steps
-from ._delayed import Chunk, append, look_up, parse_history
-from ._field import Diffusion, Moment, clip, fill_state
-from ._outputs import evaluate_signal
+from ._augmented import Augmented, AugmentedField
+from ._delayed import Chunk, History, append, look_up, parse_history
 from ._problem import Problem
 from ._solution import RESULTS, Ending
-
-
-class Augmented(eqx.Module):
-    """Everything that is integrated: the model, noises with memory, and observers."""
-
-    state: Any
-    # Not a tuple: Equinox's loops take an empty tuple for a leaf.
-    forcing: list[Array]
-    observers: dict[str, Any]
 
 
 def solve_adaptively(
@@ -158,98 +145,21 @@ def _periods(problem: Problem) -> dict[str, float]:
 
 @eqx.filter_jit
 def _solve(
-    problem,
-    controller,
-    adjoint,
-    event,
-    max_steps,
-    begin,
-    segment,
-    times,
-    plan: Any,
-    given: Any,
-):
-    field, outputs = problem.field, problem.outputs
-    node = field.model.node
+    problem: Problem,
+    controller: Any,
+    adjoint: Any,
+    event: Any,
+    max_steps: int | None,
+    begin: Array,
+    segment: Any,
+    times: dict[str, Any],
+    plan: DelayPlan | None,
+    given: History | None,
+) -> tuple[dict[str, Any], dict[str, Any], Any, Augmented]:
+    """What was saved, with the `"end"`; Diffrax's statistics; how it ended; and the start."""
+    field = AugmentedField(problem, begin)
 
-    def moment(y: Augmented, heard: Any) -> Moment:
-        return Moment(
-            (begin, jnp.zeros_like(begin)),
-            None,
-            tuple(zip(y.forcing, y.forcing, strict=True)),
-            None,
-            heard,
-        )
-
-    def visible(y: Augmented) -> Any:
-        return clip(y.state) if problem.bounded else y.state
-
-    def signal(which: Any, t: Any, y: Augmented, heard: Any) -> Array:
-        now, state = moment(y, heard), visible(y)
-        return evaluate_signal(node, which, begin + t, state, lambda: field.received(t, state, now))
-
-    def drift(t: Any, y: Augmented, heard: Any) -> Augmented:
-        return Augmented(
-            state=field(t, visible(y), moment(y, heard)),
-            forcing=[
-                n.drift(v).astype(v.dtype) for n, v in zip(field.forcing, y.forcing, strict=True)
-            ],
-            observers={
-                name: observer.vector_field(y.observers[name], signal(observer.signal, t, y, heard))
-                for name, observer in outputs.observers.items()
-            },
-        )
-
-    def diffusion(t: Any, y: Augmented, heard: Any) -> lx.AbstractLinearOperator:
-        factors = Augmented(
-            state=Diffusion(problem.diffusions)(t, visible(y), moment(y, heard)).diagonal,
-            forcing=[n.intensity(v) for n, v in zip(field.forcing, y.forcing, strict=True)],
-            observers=jax.tree.map(jnp.zeros_like, y.observers),
-        )
-        if all(n.mixing is None for n in (*problem.diffusions, *field.forcing)):
-            return lx.DiagonalLinearOperator(factors)
-
-        def mixed(increment: Augmented) -> Augmented:
-            normals = {
-                name: mix(noise, getattr(increment.state, name))
-                for noise in problem.diffusions
-                for name in noise.variables
-            }
-            forcing = [mix(n, w) for n, w in zip(field.forcing, increment.forcing, strict=True)]
-            state = fill_state(increment.state, normals)
-            shared = Augmented(state, forcing, increment.observers)
-            return jax.tree.map(lambda factor, w: factor * w, factors, shared)
-
-        return lx.FunctionLinearOperator(mixed, jax.eval_shape(lambda: y))
-
-    delays = heard = history = recent = None
-    if plan is not None:
-        delays = look_up(field.model, plan, problem.state)
-        history = given.features(field.model, delays, problem.state)
-        recent = delays.recent(history)
-        known = jax.tree.map(lambda x: jnp.concatenate([x, x[-1:]]), recent)
-        heard = Chunk(delays, known, jnp.zeros_like(begin), 1)
-    start = _start(problem, lambda which, t, y: signal(which, t, y, heard))
-    terms: Any = diffrax.ODETerm(drift)
-    if problem.diffusions or field.forcing:
-        # The tree must resolve the steps that are taken; a hundredth of the first one does.
-        tolerance = (problem.dt or problem.t1 / 1000) / 100
-        tree = diffrax.VirtualBrownianTree(
-            0.0,
-            problem.t1,
-            tolerance,
-            jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), start),
-            jr.fold_in(problem.key, segment),
-            levy_area=_levy_area(problem.solver),
-        )
-        terms = diffrax.MultiTerm(terms, diffrax.ControlTerm(diffusion, tree))
-
-    def values(t: Any, y: Augmented, heard: Any) -> dict[str, Any]:
-        if outputs.whole:
-            return dict(vars(visible(y)))
-        return {name: signal(which, t, y, heard) for name, which in outputs.signals.items()}
-
-    def integrate(t0: Any, t1: Any, y: Augmented, heard: Any, subs: dict[str, Any]) -> Any:
+    def integrate(terms: Any, t0: Any, t1: Any, y: Augmented, heard: Any, subs: Any) -> Any:
         return diffrax.diffeqsolve(
             terms,
             problem.solver,
@@ -258,7 +168,7 @@ def _solve(
             problem.dt,
             y,
             heard,
-            saveat=diffrax.SaveAt(subs=subs),
+            saveat=diffrax.SaveAt(subs=subs | {"end": diffrax.SubSaveAt(t1=True)}),
             stepsize_controller=controller,
             adjoint=adjoint,
             event=event,
@@ -266,93 +176,80 @@ def _solve(
             throw=False,
         )
 
-    end = diffrax.SubSaveAt(t1=True)
-    if delays is not None and recent is not None:
-        grid = delays.plan
-
-        def on_grid(t: Any, y: Augmented, heard: Any) -> Any:
-            rows = dict(y.observers) | ({"": values(t, y, heard)} if "" in times else {})
-            return rows, delays.pack(field.model.messages(visible(y)))
-
-        def advance(carry: Any, step: Any, length: int) -> Any:
-            y, history, recent, result, counts = carry
-            arriving = delays.arriving(history, length)
-            known = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), recent, arriving)
-            ts = (step + jnp.arange(length + 1)).astype(begin.dtype) * grid.dt
-            subs = {"grid": diffrax.SubSaveAt(ts=ts[1:], fn=on_grid), "end": end}
-            solution = integrate(ts[0], ts[-1], y, Chunk(delays, known, ts[0], length), subs)
-            rows, sent = solution.ys["grid"]
-            fine = result == diffrax.RESULTS.successful
-            carry = (
-                jax.tree.map(lambda x: x[0], solution.ys["end"]),
-                append(history, sent),
-                jax.tree.map(lambda x: x[x.shape[0] - grid.recent :], known),
-                diffrax.RESULTS.where(fine, solution.result, result),
-                {name: counts[name] + solution.stats[name] for name in counts},
-            )
-            return carry, rows
-
-        steps, length = round(problem.t1 / grid.dt), grid.chunks[-1]
-        whole = steps // length
-        counts = ("num_steps", "num_accepted_steps", "num_rejected_steps")
-        carry = (
-            start,
-            history,
-            recent,
-            diffrax.RESULTS.successful,
-            dict.fromkeys(counts, jnp.zeros((), int)),
-        )
-        chunk = jax.checkpoint(lambda carry, step: advance(carry, step, length))
-        carry, rows = jax.lax.scan(chunk, carry, length * jnp.arange(whole))
-        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
-        if steps % length:
-            carry, rest = advance(carry, whole * length, steps % length)
-            rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
-        saved = {}
-        for name, ts in times.items():
-            which = jnp.rint(ts / grid.dt).astype(int) - 1
-            saved[name] = jax.tree.map(lambda x, which=which: x[which], rows[name])
-        saved["end"] = jax.tree.map(lambda x: x[None], carry[0])
-        outcome: Any = RESULTS.promote(carry[3])
-        outcome = RESULTS.where(delays.outside, RESULTS.delay_outside, outcome)
-        return saved, carry[4], outcome, start
+    if plan is not None and given is not None:
+        return _solve_by_chunks(field, integrate, segment, times, plan, given)
+    start = field.start(None)
     subs = {
         name: diffrax.SubSaveAt(ts=ts, fn=lambda t, y, args, name=name: y.observers[name])
         for name, ts in times.items()
         if name
     }
     if "" in times:
-        subs[""] = diffrax.SubSaveAt(ts=times[""], fn=values)
-    solution = integrate(0.0, problem.t1, start, None, subs | {"end": end})
+        subs[""] = diffrax.SubSaveAt(ts=times[""], fn=field.kept)
+    solution = integrate(field.terms(start, segment), 0.0, problem.t1, start, None, subs)
     return solution.ys, solution.stats, RESULTS.promote(solution.result), start
 
 
-def _start(problem: Problem, signal: Any) -> Augmented:
-    if problem.previous is not None:
-        old = problem.previous.carry
-        bare = eqx.tree_at(lambda a: a.state, old, problem.state)
-        return Augmented(
-            bare.state,
-            bare.forcing,
-            {
-                name: old.observers[name]
-                if name in old.observers
-                else observer.init(signal(observer.signal, 0.0, bare))
-                for name, observer in problem.outputs.observers.items()
-            },
+_COUNTS: tuple[str, ...] = ("num_steps", "num_accepted_steps", "num_rejected_steps")
+
+
+def _solve_by_chunks(
+    field: AugmentedField,
+    integrate: Any,
+    segment: Any,
+    times: dict[str, Any],
+    plan: DelayPlan,
+    given: History,
+) -> tuple[dict[str, Any], dict[str, Any], Any, Augmented]:
+    """With delays: no longer at a time than it takes for anything to arrive."""
+    problem = field.problem
+    model: Any = problem.field.model
+    delays = look_up(model, plan, problem.state)
+    history = given.features(model, delays, problem.state)
+    recent = delays.recent(history)
+    known = jax.tree.map(lambda x: jnp.concatenate([x, x[-1:]]), recent)
+    start = field.start(Chunk(delays, known, jnp.zeros_like(field.begin), 1))
+    terms = field.terms(start, segment)
+
+    def on_grid(t: Any, y: Augmented, heard: Any) -> Any:
+        rows = dict(y.observers) | ({"": field.kept(t, y, heard)} if "" in times else {})
+        return rows, delays.pack(model.messages(field.visible(y)))
+
+    def advance(carry: Any, step: Any, length: int) -> Any:
+        y, history, recent, result, counts = carry
+        arriving = delays.arriving(history, length)
+        known = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), recent, arriving)
+        ts = (step + jnp.arange(length + 1)).astype(field.begin.dtype) * plan.dt
+        heard = Chunk(delays, known, ts[0], length)
+        subs = {"grid": diffrax.SubSaveAt(ts=ts[1:], fn=on_grid)}
+        solution = integrate(terms, ts[0], ts[-1], y, heard, subs)
+        rows, sent = solution.ys["grid"]
+        fine = result == diffrax.RESULTS.successful
+        carry = (
+            jax.tree.map(lambda x: x[0], solution.ys["end"]),
+            append(history, sent),
+            jax.tree.map(lambda x: x[x.shape[0] - plan.recent :], known),
+            diffrax.RESULTS.where(fine, solution.result, result),
+            {name: counts[name] + solution.stats[name] for name in counts},
         )
-    leaf = jax.tree.leaves(problem.state)[0]
-    forcing = list(start_forcing(problem.field.forcing, problem.key, leaf.shape, leaf.dtype))
-    bare = Augmented(problem.state, forcing, {})
-    observers = {
-        name: observer.init(signal(observer.signal, 0.0, bare))
-        for name, observer in problem.outputs.observers.items()
-    }
-    return Augmented(problem.state, forcing, observers)
+        return carry, rows
 
-
-def _levy_area(solver: Any) -> Any:
-    """The cheapest of Diffrax's areas that the solver accepts."""
-    wanted = getattr(solver, "minimal_levy_area", diffrax.AbstractBrownianIncrement)
-    areas = (diffrax.BrownianIncrement, diffrax.SpaceTimeLevyArea, diffrax.SpaceTimeTimeLevyArea)
-    return next(area for area in areas if issubclass(area, wanted))
+    steps, length = round(problem.t1 / plan.dt), plan.chunks[-1]
+    whole = steps // length
+    counts = dict.fromkeys(_COUNTS, jnp.zeros((), int))
+    carry = (start, history, recent, diffrax.RESULTS.successful, counts)
+    chunk = jax.checkpoint(lambda carry, step: advance(carry, step, length))
+    carry, rows = jax.lax.scan(chunk, carry, length * jnp.arange(whole))
+    rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
+    if steps % length:
+        carry, rest = advance(carry, whole * length, steps % length)
+        rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
+    saved = {}
+    for name, ts in times.items():
+        which = jnp.rint(ts / plan.dt).astype(int) - 1
+        saved[name] = jax.tree.map(lambda x, which=which: x[which], rows[name])
+    end, _, _, reported, counts = carry
+    saved["end"] = jax.tree.map(lambda x: x[None], end)
+    outcome: Any = RESULTS.promote(reported)
+    outcome = RESULTS.where(delays.outside, RESULTS.delay_outside, outcome)
+    return saved, counts, outcome, start
