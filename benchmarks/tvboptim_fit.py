@@ -4,7 +4,7 @@
 
 First its documented workflow: RMSE of FC on 90 s of one noise; G and one `w` by 100 steps of
 Adam, then one `w` a region by 100 more. Then the same two steps with the loss of
-`examples/fit_bold_fc.py`, on its weights, with new noise in every step; for the regional fit 300
+`examples/fit_bold_fc.py`, on its weights, from where its sweep ends, with new noise in every step; for the regional fit 300
 simulated minutes, where that example, which begins in closed form, simulates 160. Both are judged
 as there: 20 simulated minutes of noise that no fit saw, single runs, mean and SD over 5 seeds.
 """
@@ -25,15 +25,26 @@ import nmm
 from .peers import AVAILABLE
 
 DT = 4.0
+SWEPT = 0.3  # The coupling at which the main job begins, from its sweep.
 MEASURES = ("correlation", "concordance", "rmse")
 
 
 class Work:
     """tvboptim's reduced Wong–Wang network with BOLD."""
 
-    def __init__(self, weights: np.ndarray, period: float, skip: int, G: float, sigma: float):
+    def __init__(
+        self,
+        weights: np.ndarray,
+        period: float,
+        skip: int,
+        sigma: float,
+        *,
+        G: float,
+        w: float,
+        I_o: float,
+    ):
         self.weights, self.period, self.skip = jnp.asarray(weights), period, skip
-        self.G, self.sigma = G, sigma
+        self.sigma, self.G, self.node = sigma, G, {"w": w, "I_o": I_o}
 
     def prepare(self, t1: float) -> tuple[Any, Any]:
         """FC of a run, as a function of its configuration, and the configuration."""
@@ -47,7 +58,7 @@ class Work:
         from tvboptim.observations.tvb_monitors import Bold
 
         network = Network(
-            dynamics=ReducedWongWang(w=0.3, I_o=0.32, INITIAL_STATE=(0.3,)),
+            dynamics=ReducedWongWang(**self.node, INITIAL_STATE=(0.3,)),
             coupling={"instant": LinearCoupling(incoming_states=["S"], G=self.G)},
             graph=DenseGraph(self.weights),
             noise=AdditiveNoise(sigma=self.sigma, apply_to="S"),
@@ -114,7 +125,8 @@ def free_all(config: Any) -> Any:
 
 def documented(target: np.ndarray, steps: int) -> tuple[Work, dict[str, Any]]:
     raw = nmm.datasets.load_connectome("dk84", scaling="raw").weights
-    work = Work(np.asarray(raw / raw.max()), period=1000.0, skip=20, G=0.15, sigma=0.00283)
+    weights = np.asarray(raw / raw.max())
+    work = Work(weights, period=1000.0, skip=20, sigma=0.00283, G=0.15, w=0.3, I_o=0.32)
     fc, config = work.prepare(90_000.0)
 
     def loss(config: Any) -> Any:
@@ -131,7 +143,9 @@ def documented(target: np.ndarray, steps: int) -> tuple[Work, dict[str, Any]]:
 def ours(target: np.ndarray, stages: list[tuple[int, float]], steps: int) -> tuple[Work, Any]:
     conn = nmm.datasets.load_connectome("dk84", scaling="raw").log().scale("spectral_radius")
     skip = 60
-    work = Work(np.asarray(conn.weights), period=720.0, skip=skip, G=0.2, sigma=0.003)
+    node = nmm.ReducedWongWang()
+    start = {"G": SWEPT, "w": float(node.w), "I_o": float(node.I_o)}
+    work = Work(np.asarray(conn.weights), period=720.0, skip=skip, sigma=0.003, **start)
 
     def fit(config: Any, minutes: float, optimizer: Any, steps: int) -> Any:
         fc, start = work.prepare(720.0 * (skip + round(minutes * nmm.units.minute / 720.0)))

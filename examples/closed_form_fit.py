@@ -143,20 +143,9 @@ def simulate(net, effort):
     return fcs, (np.min(rates), np.max(rates))
 
 
-def region_effects(fc):
-    """The best FC of the form a_i + a_j: what can be said without any connectome."""
-    i, j = np.triu_indices(len(fc), 1)
-    design = np.zeros((len(i), len(fc)))
-    design[np.arange(len(i)), i] = design[np.arange(len(i)), j] = 1
-    effects, *_ = np.linalg.lstsq(design, np.asarray(fc)[i, j], rcond=None)
-    predicted = np.eye(len(fc))
-    predicted[i, j] = predicted[j, i] = design @ effects
-    return predicted
-
-
 def beyond_regions(fc, target):
     """Correlation of two FCs, each without its own region effects."""
-    left = [np.asarray(x) - region_effects(x) for x in (fc, target)]
+    left = [np.asarray(x) - fitting.region_effects(x) for x in (fc, target)]
     return fitting.objectives.correlation(*map(nmm.analysis.upper_triangle, left))
 
 
@@ -280,7 +269,7 @@ def main():
         show_header(name)
         show("empirical", [target], target)
         show("log weights alone", [raw.log().weights], target)
-        show("region effects, no connectome", [region_effects(fc)], target)
+        show("region effects, no connectome", [fitting.region_effects(fc)], target)
         closed, simulated = show_fit("fit", net, target, effort)
     print(f"\nTime of the fit, compilation included: {seconds:.0f} s", flush=True)
     losses = np.concatenate([result.history["loss"] for result in results])

@@ -288,17 +288,6 @@ def measures(target, fcs):
     return values
 
 
-def region_effects(fc):
-    """The best FC of the form a_i + a_j: what can be said without any connectome."""
-    i, j = np.triu_indices(len(fc), 1)
-    design = np.zeros((len(i), len(fc)))
-    design[np.arange(len(i)), i] = design[np.arange(len(i)), j] = 1
-    effects, *_ = np.linalg.lstsq(design, np.asarray(fc)[i, j], rcond=None)
-    predicted = np.eye(len(fc))
-    predicted[i, j] = predicted[j, i] = design @ effects
-    return predicted
-
-
 COLUMNS = ("correlation", "concordance", "RMSE", "mean FC")
 
 
@@ -428,7 +417,7 @@ def main():
         show_header(group)
         show("empirical", measures(fc, [fc]))
         show("log weights alone", measures(fc, [np.asarray(raw.log().weights)]), COLUMNS[:1])
-        show("region effects, no connectome", measures(fc, [region_effects(fcs[0])]))
+        show("region effects, no connectome", measures(fc, [fitting.region_effects(fcs[0])]))
         for name, (rows, _) in judged.items():
             show(name, rows[i])
     values = np.array([net.node.w for net in regional])

@@ -20,6 +20,7 @@ from ._parameters import Parameters as Parameters, free_parameters as free_param
 from ._provenance import Provenance as Provenance
 from ._reliability import (
     noise_ceiling as noise_ceiling,
+    region_effects as region_effects,
     seed_to_seed as seed_to_seed,
     split_half as split_half,
 )

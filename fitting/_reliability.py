@@ -46,6 +46,32 @@ def split_half(
     return found, 2 * found / (1 + found)
 
 
+def region_effects(fc: ArrayLike) -> np.ndarray:
+    """The FC that comes closest to another as a sum of what its two regions bring, `a_i + a_j`.
+
+    What can be said of an FC without any connectome: a fit with one value a region is to be judged
+    beside it. By least squares over the pairs of regions; the diagonal is 1.
+
+    **Arguments:**
+
+    - `fc`: `(regions, regions)`, at least three of them.
+
+    **Raises:**
+
+    - `ValueError`: `fc` is not such a matrix.
+    """
+    fc = np.asarray(fc, float)
+    if fc.ndim != 2 or fc.shape[0] != fc.shape[1] or len(fc) < 3:
+        raise ValueError(f"`fc` should be (regions, regions), at least 3, got {fc.shape}.")
+    i, j = np.triu_indices(len(fc), 1)
+    design = np.zeros((len(i), len(fc)))
+    design[np.arange(len(i)), i] = design[np.arange(len(i)), j] = 1
+    effects = np.linalg.lstsq(design, fc[i, j], rcond=None)[0]
+    predicted = effects[:, None] + effects
+    np.fill_diagonal(predicted, 1)
+    return predicted
+
+
 def noise_ceiling(features: ArrayLike, agreement: Agreement) -> tuple[float, float]:
     """The most that a model of a group can agree with each of its subjects.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fitting
+import nmm
 from fitting.objectives import correlation
 
 rng = np.random.default_rng(0)
@@ -40,3 +41,15 @@ def test_runs_agree_more_the_longer_they_are():
     assert found[10] < 0.9 < 0.99 < found[2000]
     with pytest.raises(ValueError, match="`lengths` should be 2 to 2000 samples, got 3000"):
         fitting.seed_to_seed(record, None, jr.key(0), agree, lengths=(3000,), seeds=2)
+
+
+def test_region_effects_are_found_exactly_and_leave_nothing_of_their_kind():
+    effects = np.array([0.1, 0.3, -0.05, 0.2])
+    fc = effects[:, None] + effects
+    np.fill_diagonal(fc, 1)
+    np.testing.assert_allclose(fitting.region_effects(fc), fc, atol=1e-12)
+    other = np.asarray(nmm.datasets.load_functional("dk84").fc, float)
+    left = other - fitting.region_effects(other)
+    np.testing.assert_allclose(left.sum(axis=0), 0, atol=1e-9)
+    with pytest.raises(ValueError, match=r"`fc` should be \(regions, regions\), at least 3"):
+        fitting.region_effects(other[:, :3])
