@@ -4,9 +4,10 @@
 
 First its documented workflow: RMSE of FC on 90 s of one noise; G and one `w` by 100 steps of
 Adam, then one `w` a region by 100 more. Then the same two steps with the loss of
-`examples/fit_bold_fc.py`, on its weights, from where its sweep ends, with new noise in every step; for the regional fit 300
-simulated minutes, where that example, which begins in closed form, simulates 160. Both are judged
-as there: 20 simulated minutes of noise that no fit saw, single runs, mean and SD over 5 seeds.
+`examples/fit_bold_fc.py`, on its weights, from where its sweep ends, with new noise in every step;
+for the regional fit 300 simulated minutes, where that example, which begins in closed form,
+simulates 160. Both are judged as there: 20 simulated minutes of noise that no fit saw, single runs,
+mean and SD over 5 seeds.
 """
 
 import argparse
