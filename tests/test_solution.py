@@ -152,3 +152,10 @@ def test_dataset_comes_back_from_netcdf(tmp_path):
     data.to_netcdf(tmp_path / "run.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as back:
         xr.testing.assert_identical(back.load(), data)
+
+
+def test_dataset_comes_back_from_zarr(tmp_path):
+    data = several().to_xarray()
+    data.to_zarr(tmp_path / "run.zarr", zarr_format=2)
+    with xr.open_zarr(tmp_path / "run.zarr") as back:
+        xr.testing.assert_identical(back.load(), data)

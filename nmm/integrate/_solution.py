@@ -156,7 +156,8 @@ class Solution(eqx.Module):
         not those of the longest) and `region`; in front of them `batch` after `jax.vmap`
         (`batch_0`, `batch_1` after several). Sensors, groups and frequencies have dimensions and
         coordinates of their own. `sol.to_xarray().to_netcdf("run.nc", engine="h5netcdf")` saves a
-        run, `xarray.open_dataset("run.nc")` reads it; `to_zarr` does as well, with Zarr.
+        run, `xarray.open_dataset("run.nc")` reads it; with Zarr `to_zarr("run.zarr", zarr_format=2)`
+        and `xarray.open_zarr` do.
 
         **Raises:**
 
