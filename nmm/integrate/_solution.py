@@ -155,9 +155,11 @@ class Solution(eqx.Module):
         The dimensions are `time` (`time_<output>` of outputs with times of their own, which are
         not those of the longest) and `region`; in front of them `batch` after `jax.vmap`
         (`batch_0`, `batch_1` after several). Sensors, groups and frequencies have dimensions and
-        coordinates of their own. `sol.to_xarray().to_netcdf("run.nc", engine="h5netcdf")` saves a
-        run, `xarray.open_dataset("run.nc")` reads it; with Zarr `to_zarr("run.zarr", zarr_format=2)`
-        and `xarray.open_zarr` do.
+        coordinates of their own.
+
+        `sol.to_xarray().to_netcdf("run.nc", engine="h5netcdf")` saves a run, and
+        `xarray.open_dataset("run.nc")` reads it; with Zarr it is `to_zarr("run.zarr",
+        zarr_format=2)` and `xarray.open_zarr`.
 
         **Raises:**
 
