@@ -17,7 +17,7 @@ from jaxtyping import Array, ArrayLike, Float, Scalar
 from . import _surrogates
 from ._connectome_io import LengthUnit, Orientation, Source, read_connectome
 from ._custom_types import Key, Value, Weights
-from ._declare import as_float
+from ._declare import as_float, on_device
 
 Region = str | int | np.integer
 Scaling = Literal["spectral_radius", "maximum", "row_sum", "raw"]
@@ -181,7 +181,7 @@ class Connectome(AbstractConnectome):
         if _is_known(self.weights):
             # On the host: accelerators have no general eigenvalues, and nothing is compiled.
             values = np.linalg.eigvals(np.asarray(self.weights, np.float64))
-            return jnp.asarray(np.abs(values).max(initial=0.0), self.weights.dtype)
+            return on_device(np.abs(values).max(initial=0.0), self.weights.dtype)
         return jnp.abs(jnp.linalg.eigvals(self.weights)).max()
 
     @property
@@ -244,20 +244,26 @@ class Connectome(AbstractConnectome):
 
         The scaled connectome. A matrix of zeros stays one.
         """
+        # What is known is divided on the host, where nothing has to be compiled for it.
+        known = _is_known(self.weights)
+        host: Any = np if known else jnp
+        weights = host.asarray(self.weights)
         match by:
             case "spectral_radius":
-                divisor = self.spectral_radius
+                divisor = host.asarray(self.spectral_radius)
             case "maximum":
-                divisor = jnp.abs(self.weights).max()
+                divisor = abs(weights).max()
             case "row_sum":
-                divisor = jnp.abs(self.weights).sum(axis=1, keepdims=True)
+                divisor = abs(weights).sum(axis=1, keepdims=True)
             case "raw":
                 return self
             case _:
                 raise ValueError(
                     f'`by` should be "spectral_radius", "maximum", "row_sum" or "raw"; got {by!r}.'
                 )
-        return self._with_weights(self.weights / jnp.where(divisor > 0, divisor, 1))
+        divisor = host.where(divisor > 0, divisor, host.ones_like(divisor))
+        scaled = weights / divisor
+        return self._with_weights(on_device(scaled, scaled.dtype) if known else scaled)
 
     def log(self) -> "Connectome":
         r"""Replaces each weight by $\log(1 + w)$ (a negative one by $-\log(1 - w)$).

@@ -54,6 +54,8 @@ def as_float(value: Any) -> Any:
         return value
     if any(jnp.issubdtype(dtype, kind) for kind in (jnp.bool_, jnp.complexfloating)):
         return value
+    if isinstance(value, int | float):
+        return on_device(value, jnp.result_type(float))
     try:
         return jnp.asarray(value, dtype=jnp.result_type(float))
     except (TypeError, ValueError):
@@ -212,6 +214,13 @@ def float_dtype(*trees: Any) -> Any:
     return jnp.result_type(*leaves) if leaves else jnp.result_type(float)
 
 
+def on_device(value: Any, dtype: Any) -> Array:
+    """Known numbers as an array; unlike `jnp.asarray`, without compiling anything for it."""
+    return jax.device_put(np.asarray(value, dtype))
+
+
 def broadcast_to(value: ArrayLike, shape: tuple[int, ...], dtype: Any) -> Array:
     """`value` as an array of this shape and dtype."""
+    if isinstance(value, int | float):
+        return on_device(np.broadcast_to(value, shape), dtype)
     return jnp.broadcast_to(jnp.asarray(value, dtype=dtype), shape)

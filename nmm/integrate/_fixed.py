@@ -58,7 +58,7 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
         bounded=problem.bounded,
     )
     first = begin - plan.offset
-    carry, values, result = _run(
+    carry, values, result, bad_time = _run(
         grid,
         problem.state,
         None if problem.previous is None else problem.previous.carry,
@@ -76,9 +76,7 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
     names = vars(problem.state) if outputs.whole else outputs.signals
     stats = {
         "num_steps": steps,
-        "non_finite_by": jnp.where(
-            carry.bad_step == NEVER, jnp.inf, carry.bad_step.astype(float) * dt
-        ),
+        "non_finite_by": bad_time,
         "non_finite": carry.bad,
         "check_interval": plan.block * dt,
     }
@@ -125,7 +123,7 @@ def _run(
     base: Any,
     delay_plan: DelayPlan | None,
     given: History | None,
-) -> tuple[BlockCarry, dict[str, Any], Any]:
+) -> tuple[BlockCarry, dict[str, Any], Any, Array]:
     """Compiled once for each kind of run; from which step on does not matter."""
     plan = grid.plan
     # What observers need for every step of their own is computed once, outside of the loop.
@@ -166,11 +164,13 @@ def _run(
         values[name] = statistic.value(carry.statistics[name])
     reported = carry.steps.result
     result: Any = RESULTS.successful if reported is None else RESULTS.promote(reported)
-    failed = (carry.bad_step != NEVER) & (result == RESULTS.successful)
+    failed_at = carry.bad_step
+    failed = (failed_at != NEVER) & (result == RESULTS.successful)
     result = RESULTS.where(failed, RESULTS.non_finite, result)
     if grid.delays is not None:
         result = RESULTS.where(grid.delays.outside, RESULTS.delay_outside, result)
-    return carry, values, result
+    bad_time = jnp.where(failed_at == NEVER, jnp.inf, failed_at.astype(float) * grid.dt)
+    return carry, values, result, bad_time
 
 
 def _continue(grid: Grid, fresh: BlockCarry, previous: BlockCarry) -> BlockCarry:

@@ -181,12 +181,13 @@ def simulate(
 
 def _raise_if_failed(solution: Solution) -> Solution:
     """Raises at once if the outcome is known, else when the compiled code runs."""
-    result = solution.result
+    result: Any = solution.result
+    if is_concrete(result):
+        result = jax.device_get(result)  # Nothing has to be compiled to compare it.
+        if bool(result == RESULTS.successful) or bool(result == RESULTS.event_occurred):
+            return solution
+        raise _error(solution)
     failed = (result != RESULTS.successful) & (result != RESULTS.event_occurred)
-    if is_concrete(failed):
-        if bool(failed):
-            raise _error(solution)
-        return solution
     stats = solution.stats
     names = [field for field in vars(solution.y1)]
     intervals = 16
