@@ -135,6 +135,7 @@ def test_unstable_fixed_point_is_silent_in_a_loss_and_the_penalty_leads_back():
 NODES = {
     "Hopf": (nmm.Hopf(a=-0.02, w=0.06), White(x=1e-3, y=1e-3), None),
     "JansenRit": (nmm.JansenRit(p=0.05), White(Ev=1e-4), None),
+    "WilsonCowan": (nmm.WilsonCowan.preset("wilson_cowan1972"), White(rE=1e-4), None),
 }
 
 
