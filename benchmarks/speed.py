@@ -28,16 +28,17 @@ WEIGHTS = CONNECTOME.weights
 FC = nmm.datasets.load_functional("dk84").fc
 KEY = jax.random.key(0)
 NETWORK = nmm.Network(nmm.ReducedWongWang(), CONNECTOME, nmm.coupling.Linear(G=0.2))
+HELD = nmm.Network(nmm.ReducedWongWang(), CONNECTOME, nmm.coupling.Linear(G=0.2), hold=True)
 WHITE = nmm.noise.White(S=SIGMA)
 
 
-def with_coupling(G):
-    return eqx.tree_at(lambda net: net.coupling.G, NETWORK, G)
+def with_coupling(G, held=False):
+    return eqx.tree_at(lambda net: net.coupling.G, HELD if held else NETWORK, G)
 
 
-def states(G, t1, noise=None, **options):
+def states(G, t1, noise=None, held=False, **options):
     key = None if noise is None else KEY
-    net = with_coupling(G)
+    net = with_coupling(G, held)
     return nmm.simulate(net, t1, 1.0, key=key, noise=noise, throw=False, **options).ys.S
 
 
@@ -72,11 +73,14 @@ def forward(rounds, steps):
     noisy = {"nmm, no noise": ours["nmm"], "nmm, noise": lambda G: states(G, float(steps), WHITE)}
     compare(f"{steps:,} steps with noise on S", noisy, "nmm, no noise", (G,), rounds, steps)
     if peers.AVAILABLE:
-        for per_stage, name in ((True, "at every stage"), (False, "held over the step")):
-            rival = peers.TVBOptim(WEIGHTS, noise=True, per_stage=per_stage)
+        for held, how in ((False, "at every stage"), (True, "held over the step")):
+            rival = peers.TVBOptim(WEIGHTS, noise=True, per_stage=not held)
             compare(
-                f"{steps:,} steps with noise; tvboptim's coupling {name}, nmm's at every stage",
-                {"nmm": noisy["nmm, noise"], "tvboptim": rival.forward(float(steps))},
+                f"{steps:,} steps with noise, coupling {how}",
+                {
+                    "nmm": lambda G, held=held: states(G, float(steps), WHITE, held),
+                    "tvboptim": rival.forward(float(steps)),
+                },
                 "tvboptim", (G,), rounds, steps,
             )  # fmt: skip
 
@@ -104,14 +108,13 @@ def vmapped(rounds, steps):
         compare(title, contenders, "scan by hand", (Gs,), rounds, steps * batch)
 
 
-def ours_bold_fc(free):
+def ours_bold_fc(free, held=False):
+    network = HELD if held else NETWORK
+
     def loss(value):
-        if free == "G":
-            net = with_coupling(value)
-        else:
-            net = eqx.tree_at(lambda net: net.node.w, NETWORK, value)
+        where = (lambda net: net.coupling.G) if free == "G" else (lambda net: net.node.w)
         sol = nmm.simulate(
-            net, 60_000.0, 1.0, key=KEY, noise=WHITE,
+            eqx.tree_at(where, network, value), 60_000.0, 1.0, key=KEY, noise=WHITE,
             save={"bold": nmm.observe.BOLD(720.0)}, transient=7_200.0, throw=False,
         )  # fmt: skip
         return fitting.objectives.fc_rmse(sol["bold"], FC, simulated_is="series")
@@ -130,15 +133,17 @@ def with_gradients(name, loss, forward):
 def gradient(rounds):
     titles = {"G": "1 free parameter, G", "w": "84 free parameters, w of each region"}
     for free, start in {"G": jnp.asarray(0.2), "w": jnp.full(84, 0.6)}.items():
-        contenders = with_gradients("nmm", ours_bold_fc(free), free == "G")
-        baseline = "nmm, value alone"
-        if peers.AVAILABLE:
-            rival = peers.TVBOptim(WEIGHTS, noise=True, per_stage=False)
-            theirs = rival.bold_fc_loss(60_000.0, FC, free)
-            contenders |= with_gradients("tvboptim", theirs, free == "G")
-            baseline = "tvboptim, reverse"
-        title = f"BOLD-FC over 60 s at 1 ms, value and gradient, {titles[free]}"
-        compare(title, contenders, baseline, (start,), rounds)
+        for held in (False, True):
+            contenders = with_gradients("nmm", ours_bold_fc(free, held), free == "G")
+            baseline = "nmm, value alone"
+            if peers.AVAILABLE:
+                rival = peers.TVBOptim(WEIGHTS, noise=True, per_stage=not held)
+                theirs = rival.bold_fc_loss(60_000.0, FC, free)
+                contenders |= with_gradients("tvboptim", theirs, free == "G")
+                baseline = "tvboptim, reverse"
+            how = "held over the step" if held else "at every stage"
+            title = f"BOLD-FC over 60 s at 1 ms, value and gradient, {titles[free]}, coupling {how}"
+            compare(title, contenders, baseline, (start,), rounds)
 
 
 def bold_run(minutes):
