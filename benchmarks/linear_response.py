@@ -73,7 +73,7 @@ def main():
         closed, simulated = (np.median(x) for x in seconds.values())
         rows.append(
             [
-                regions,
+                str(regions),
                 f"{closed * 1e3:.0f}",
                 f"{simulated * 1e3:.0f}",
                 ratio(seconds, *runs),
