@@ -11,6 +11,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
+import fitting
 from nmm.datasets import load_connectome, load_functional
 
 ALL = (("dk84", None), ("schaefer100", "train"), ("schaefer100", "test"))
@@ -24,13 +25,6 @@ def upper(matrix):
 
 def correlation(a, b):
     return np.corrcoef(a, b)[0, 1]
-
-
-def region_effects(fc):
-    """The best a_i + a_j for every pair: what can be had without a connectome."""
-    i, j = np.triu_indices(len(fc), 1)
-    design = np.eye(len(fc))[i] + np.eye(len(fc))[j]
-    return design @ np.linalg.lstsq(design, upper(fc), rcond=None)[0]
 
 
 @pytest.mark.parametrize("name, group", ALL)
@@ -81,7 +75,7 @@ def test_baselines_that_a_fit_has_to_beat(name, group, weights, log_weights, eff
     fc = load_functional(name, group=group).fc
     assert abs(correlation(upper(raw.weights), upper(fc)) - weights) < 0.005
     assert abs(correlation(upper(raw.log().weights), upper(fc)) - log_weights) < 0.005
-    assert abs(correlation(region_effects(fc), upper(fc)) - effects) < 0.005
+    assert abs(correlation(upper(fitting.region_effects(fc)), upper(fc)) - effects) < 0.005
     assert abs(upper(fc).mean() - mean) < 0.0005
 
 

@@ -236,6 +236,14 @@ def test_feedback_that_is_late_is_unstable():
     with pytest.raises(ValueError, match="unstable: its leading eigenvalue"):
         linear_response(fed_back(tau=edge + 0.1))
 
+    def parts(tau):
+        response = linear_response(fed_back(tau=tau), throw=False)
+        seen = jnp.sum(response.covariance()) + jnp.sum(response.spectrum(HERTZ))
+        return jnp.stack([seen, response.growth])
+
+    (seen, growth), (no_slope, slope) = parts(edge + 0.1), jax.jacfwd(parts)(edge + 0.1)
+    assert (seen, no_slope) == (0, 0) and growth > 0 and slope > 0
+
 
 def test_delayed_network_agrees_with_its_simulation():
     net = wong_wang(delays=DELAYS)

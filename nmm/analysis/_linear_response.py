@@ -254,7 +254,8 @@ def linear_response(
 
     With delays, on a dense connectome, spectra and transfer functions are exact. For covariances
     and eigenvalues what is under way is discretised; see `nmm.analysis.fixed_point`. These then
-    cost as much as those of a network with `1 + nodes` times as many numbers.
+    cost as much as those of a network with `1 + nodes` times as many numbers: half a minute for 84
+    regions on two cores.
 
     **Arguments:**
 
