@@ -14,10 +14,15 @@ class Hopfield(AbstractModel):
 
     $$\tau_x \dot x = c - x$$
 
-    A node alone forgets: under a constant $c$, $x = c + (x(0) - c)\,e^{-t/\tau_x}$. In a network, a
-    sigmoid of each node before the weighted sum makes attractors: a coupling whose message is $H (Q
-    + \tanh(G (P x - \theta)))$, with $H$ = 0.5, $Q$ = 1, $G$ = 60, $P$ = 1 and $\theta$ = 0.5 in
-    The Virtual Brain. Smooth. One unit of time is taken as 1 ms.
+    A node alone forgets: under a constant $c$, $x = c + (x(0) - c)\,e^{-t/\tau_x}$. A network has
+    attractors with `nmm.coupling.PreSigmoidal`, a steep switch of each node before the sum,
+
+    $$c_i = \sum_j W_{ij} A_j, \qquad A_j = H\,\big(Q + \tanh(G (P x_j - \theta))\big)$$
+
+    whose defaults are those of The Virtual Brain: $A$ is 0 well below $\theta$ = 0.5 and 1 well
+    above. `nmm.Network(nmm.Hopfield(), W, nmm.coupling.PreSigmoidal())` then rests at $x = W p$ for
+    every pattern $p$ of zeros and ones with $W p$ above 0.5 where $p$ is 1, and below elsewhere.
+    Smooth. One unit of time is taken as 1 ms.
 
     Reference: Hopfield (1984) PNAS 81:3088.
     """
@@ -43,13 +48,23 @@ class Hopfield(AbstractModel):
 
 
 class HopfieldDynamic(AbstractModel):
-    r"""Graded neurons whose thresholds follow what they hear, as a network of attractors needs.
+    r"""Graded neurons with thresholds that follow their own activity, so that memories pass.
 
     $$\tau_x \dot x = c_1 - x, \qquad \tau_T \dot\theta = c_2 - \theta$$
 
-    As `nmm.Hopfield`, with the threshold $\theta$ of each node's own message as a second variable:
-    it follows $c_2$, which in The Virtual Brain is the sum $c_1$ again, or its mean over all nodes.
-    Smooth. One unit of time is taken as 1 ms.
+    As `nmm.Hopfield`, with the threshold $\theta$ in each node's own message $A_i$ as a second
+    variable. It follows $c_2$, which is that message, $c_{2,i} = A_i$: what is active tires. The
+    pair of couplings, where `W` has `n` regions, is
+
+    ```python
+    sent = ("x", "theta")
+    own = nmm.coupling.PreSigmoidal(source=sent, target="theta_inp")
+    couplings = (nmm.coupling.PreSigmoidal(source=sent), own)
+    net = nmm.Network(nmm.HopfieldDynamic(), (W, jnp.eye(n)), couplings)
+    ```
+
+    In place of `jnp.eye(n)`, `jnp.ones((n, n)) / n` has all thresholds follow the mean message, as
+    `globalT` does in The Virtual Brain. Smooth. One unit of time is taken as 1 ms.
 
     Reference: Hopfield (1984) PNAS 81:3088; Golos, Jirsa, Dauce (2015) PLoS Computational Biology
     11:e1004644.
