@@ -89,8 +89,11 @@ def network(conn):
     )
 
 
+RATES_OF_LEARNING = {"G": 0.01, "w": 0.1, "I_o": 0.2}
+
+
 @functools.cache
-def optimizers(steps, polish):
+def optimizers(regional, shared, steps, polish):
     """Adam on a decreasing rate, with steps of regional parameters that add up to 0; then L-BFGS.
 
     Near the edge of stability, where the fit is good, all regions moved the same way by one step
@@ -99,31 +102,50 @@ def optimizers(steps, polish):
     """
     schedule = functools.partial(optax.cosine_decay_schedule, decay_steps=steps, alpha=0.02)
     centred = optax.stateless(lambda updates, _: jax.tree.map(lambda u: u - u.mean(), updates))
-    rates = {"coupling.G": 0.01, "node.w": 0.1, "node.I_o": 0.2}
-    parts = {path: optax.adam(schedule(rate), b2=0.99) for path, rate in rates.items()}
-    parts |= {path: optax.chain(parts[path], centred) for path in ("node.w", "node.I_o")}
+    parts = {}
+    for path in regional + shared:
+        rate = RATES_OF_LEARNING.get(path.rpartition(".")[2], 0.02)
+        parts[path] = optax.adam(schedule(rate), b2=0.99)
+    parts |= {path: optax.chain(parts[path], centred) for path in regional}
     adam = optax.multi_transform(parts, {path: path for path in parts})
     return (adam, steps), (optax.lbfgs(), polish)
 
 
-def fit(conn, fc, effort, key=None):
-    """Sweep of the coupling, then the fit; with a key from regions that are jittered at the start.
+def sweep(conn, fc, cells):
+    """The network with equal regions and the best coupling.
 
     The sweep ends below the edge of stability by itself: beyond it the loss is that of silence.
     """
-    loss = Loss(jnp.asarray(fc))
-    values = {"coupling.G": jnp.linspace(0.2, 0.36, effort.cells)}
-    net = fitting.sweep(loss, network(conn), values, chunk=4, progress=False).model_at()
-    if key is not None:
-        w = net.node.w + 0.05 * jax.random.normal(key, net.shape)
-        net = eqx.tree_at(lambda n: n.node.w, net, w - jnp.mean(w) + net.node.w)
+    values = {"coupling.G": jnp.linspace(0.2, 0.36, cells)}
+    return fitting.sweep(
+        Loss(jnp.asarray(fc)), network(conn), values, chunk=1, progress=False
+    ).model_at()
+
+
+def fit(net, loss, free, effort):
+    """The fit by both optimisers: the best network, and the results."""
+    regional = tuple(
+        path
+        for path, constraint in free.items()
+        if isinstance(constraint, fitting.Interval) and constraint.shape == "region"
+    )
+    shared = tuple(path for path in free if path not in regional)
     results = []
-    for optimizer, steps in optimizers(effort.steps, effort.polish):
+    for optimizer, steps in optimizers(regional, shared, effort.steps, effort.polish):
         results.append(
-            fitting.fit(loss, net, FREE, optimizer=optimizer, steps=steps, progress=False)
+            fitting.fit(loss, net, free, optimizer=optimizer, steps=steps, progress=False)
         )
         net = results[-1].best
     return net, results
+
+
+def fit_regions(conn, fc, effort, key=None):
+    """Sweep of the coupling, then the fit; with a key, from regions jittered at the start."""
+    net = sweep(conn, fc, effort.cells)
+    if key is not None:
+        w = net.node.w + 0.05 * jax.random.normal(key, net.shape)
+        net = eqx.tree_at(lambda n: n.node.w, net, w - jnp.mean(w) + net.node.w)
+    return fit(net, Loss(jnp.asarray(fc)), FREE, effort)
 
 
 @eqx.filter_jit
@@ -202,10 +224,10 @@ def show_controls(raw, fc, effort, key):
     """The same fit without the anatomy, and from other starts."""
     show_header("controls")
     for name, conn in surrogates(raw, key):
-        show_fit(name, fit(conn, fc, effort)[0], fc, effort)
+        show_fit(name, fit_regions(conn, fc, effort)[0], fc, effort)
     conn = raw.log().scale("spectral_radius")
     keys = jax.random.split(key, effort.starts)
-    nets = [fit(conn, fc, effort, k)[0] for k in keys]
+    nets = [fit_regions(conn, fc, effort, k)[0] for k in keys]
     for i, net in enumerate(nets):
         show_fit(f"log weights, start {i + 1}", net, fc, effort)
     above = np.triu_indices(len(nets), 1)
@@ -262,7 +284,7 @@ def main():
     fc = next(iter(targets.values()))
 
     begin = time.perf_counter()
-    net, results = fit(conn, fc, effort)
+    net, results = fit_regions(conn, fc, effort)
     seconds = time.perf_counter() - begin
     print(results[-1])
     for name, target in targets.items():
