@@ -9,7 +9,7 @@ import pytest
 from helpers import golden
 
 import nmm
-from nmm.observe import BOLD, BalloonWindkessel, TemporalAverage
+from nmm.observe import BOLD, BalloonWindkessel, ConvolutionBOLD, TemporalAverage
 
 
 class Clock(nmm.AbstractModel):
@@ -152,6 +152,14 @@ def test_haemodynamic_steps_of_8_ms_hardly_change_the_bold_of_a_noisy_run():
     )
     scale = np.abs(sol["fine"]).max()
     np.testing.assert_allclose(sol["coarse"], sol["fine"], rtol=0, atol=1e-5 * scale)
+
+
+def test_vessels_take_steps_of_8_ms_also_where_the_signal_comes_in_longer_ones():
+    x = jax.random.uniform(jax.random.key(2), (30, 2))
+    fine = jnp.repeat(x, 500, axis=0)
+    for observer, tolerance in ((BOLD(2000.0), 1e-5), (ConvolutionBOLD(2000.0), 1e-12)):
+        coarse, expected = observer(x, 2000.0), observer(fine, 4.0)
+        np.testing.assert_allclose(coarse, expected, rtol=0, atol=tolerance * np.max(expected))
 
 
 def test_regional_constants_ride_along():

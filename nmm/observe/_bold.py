@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +14,7 @@ class BOLD(AbstractObserver):
     """The BOLD signal of each region, one sample a repetition time.
 
     The haemodynamics take steps of their own, of at most `step` ms, on the mean activity over
-    each, so that they add little to a run.
+    each, so that they add little to a run. Activity that comes in longer steps is held over them.
 
     **Arguments:**
 
@@ -62,7 +63,14 @@ class BOLD(AbstractObserver):
     def advance(
         self, state: HaemodynamicState, mean: Float[Array, "*shape"], duration: float
     ) -> HaemodynamicState:
-        return self.haemodynamics.advance(state, mean, duration)
+        steps = math.ceil(duration / self.step * (1 - 1e-6))
+        if steps == 1:
+            return self.haemodynamics.advance(state, mean, duration)
+
+        def one(state: HaemodynamicState, _: None) -> tuple[HaemodynamicState, None]:
+            return self.haemodynamics.advance(state, mean, duration / steps), None
+
+        return jax.lax.scan(one, state, length=steps)[0]
 
     def sample(self, state: HaemodynamicState, number: Any) -> Float[Array, "*shape"]:
         del number

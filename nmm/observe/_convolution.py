@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import equinox as eqx
@@ -75,7 +76,10 @@ class ConvolutionBOLD(AbstractObserver):
         """With the table of what each step of a period adds to each of the samples to come."""
         steps = round(self.period / duration)
         samples = int(np.ceil(self.kernel.duration * 1000 / self.period - 1e-9))
-        weights = self.kernel.weights(steps * samples, duration / 1000)
+        # Activity that comes in longer steps is held over them.
+        parts = math.ceil(duration / self.step * (1 - 1e-6))
+        weights = self.kernel.weights(steps * samples * parts, duration / 1000 / parts)
+        weights = jnp.sum(weights.reshape(steps * samples, parts, *weights.shape[1:]), axis=1)
         # The last step of a period is the next to its sample.
         table = jnp.flip(weights.reshape(samples, steps, *weights.shape[1:]), axis=1)
         return eqx.tree_at(
