@@ -28,9 +28,10 @@ class JansenRitTR(eqx.Module):
     as logarithms, on the edges of the structural connectome $C$:
 
     $$u_i = g \sum_j W_{ij}\,\big(x_j(t - \tau_{ij}) - x_i(t)\big), \qquad
-      W = \frac{e^{w} C}{\lVert e^{w} C \rVert_F}$$
+      W = \frac{V}{\lVert V \rVert_F}, \qquad V_{ij} = e^{w_{ij}} C_{ij}$$
 
-    and the backward pathway subtracts. By default $x$ is $M$ on the lateral pathway and the EEG,
+    and the backward pathway subtracts. The lateral pathway has no direction, and its $V$ is made
+    symmetric, $(V + V^\mathsf{T})/2$. By default $x$ is $M$ on the lateral pathway and the EEG,
     $E - I$, on the others. `w_l`, `w_f` and `w_b` hold $w$, `[target, source]`, and start at 0; the
     gains $g$ are `"network.coupling.0.G"` (lateral, mV per mV), `1` (forward, per ms and mV) and
     `2` (backward, negative). Smooth.
@@ -48,7 +49,7 @@ class JansenRitTR(eqx.Module):
     - `k`: gain of the stimulus, in mV.
     - `tr`: repetition time, in ms.
     - `sources`: the signals that the lateral, forward and backward pathways carry.
-    - `symmetric`: whether learned weights are made symmetric, before they are normalised.
+    - `symmetric`: whether the lateral weights are made symmetric, before they are normalised.
     - `delays`: `None`, or a matrix in ms, `[target, source]`.
     """
 
@@ -79,10 +80,14 @@ class JansenRitTR(eqx.Module):
             connectome = Connectome(connectome)
         gains = (jnp.asarray(g_l), jnp.asarray(g_f) * Hz, -jnp.asarray(g_b))
         pathways = zip(gains, sources, _TARGETS, strict=True)
+        lateral = connectome
+        if symmetric:  # It has the edges of both directions, of which delays must know.
+            both = _symmetrised(connectome.weights)
+            lateral = eqx.tree_at(lambda c: c.weights, connectome, both)
         self.network = Network(
             # Static checkers take the property `node` of a model for one of its fields.
             JansenRit(p=0.0) if node is None else node,  # pyright: ignore[reportCallIssue]
-            (connectome,) * 3,
+            (lateral, connectome, connectome),
             tuple(Diffusive(G=g, source=source, target=target) for g, source, target in pathways),
             delays=delays,
         )
@@ -93,17 +98,12 @@ class JansenRitTR(eqx.Module):
         self.symmetric = symmetric
         check_parameters(self)
 
-    def weights(self, w: Weights) -> Weights:
-        """The weights of a pathway whose logarithms are `w`; their Frobenius norm is 1."""
-        weights = jnp.exp(w) * self.structure
-        if self.symmetric:
-            weights = (weights + weights.T) / 2
-        norm = jnp.sqrt(jnp.sum(jnp.where(weights == 0, 0.0, weights) ** 2))
-        return weights / norm
-
     def learned(self) -> Network:
-        """The network with the weights as they are learned so far."""
-        weights = [self.weights(w) for w in (self.w_l, self.w_f, self.w_b)]
+        """The network with the weights as they are learned so far; their Frobenius norms are 1."""
+        lateral, *directed = (jnp.exp(w) * self.structure for w in (self.w_l, self.w_f, self.w_b))
+        if self.symmetric:
+            lateral = _symmetrised(lateral)
+        weights = [w / jnp.linalg.norm(w) for w in (lateral, *directed)]
         return eqx.tree_at(lambda n: [c.weights for c in n.connectome], self.network, weights)
 
     def run(
@@ -114,6 +114,7 @@ class JansenRitTR(eqx.Module):
         stimulus: Float[Array, "time regions"] | None = None,
         noise: AbstractNoise | tuple[AbstractNoise, ...] | None = None,
         key: Key | None = None,
+        save: Any = ("eeg",),
         **options: Any,
     ) -> Solution:
         """The EEG at the end of each repetition time, `(samples, regions)`, as `["eeg"]`.
@@ -124,6 +125,7 @@ class JansenRitTR(eqx.Module):
         - `dt`: step in ms, a whole part of `tr`.
         - `stimulus`: onto the pyramidal populations, times `k`; one row a repetition time, or one a
             step.
+        - `save`: what to keep, as in `nmm.simulate`; `None` for whole states.
         - `noise`, `key`, `options`: as in `nmm.simulate`; each slot or variable may have noise of
             its own.
 
@@ -149,7 +151,11 @@ class JansenRitTR(eqx.Module):
             inputs=inputs,
             noise=noise,
             key=key,
-            save=["eeg"],
+            save=save,
             save_every=self.tr,
             **options,
         )
+
+
+def _symmetrised(weights: Weights) -> Weights:
+    return (weights + weights.T) / 2
