@@ -1,7 +1,5 @@
 """Known numbers of exponential integrate-and-fire mean fields: Zerlaut, and the cascade."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 from helpers import at, field, period_of
 
 import nmm
-from nmm.models._aln import cascade
+from nmm.models._aln import _tables, cascade
 
 # Adaptive exponential neurons
 
@@ -102,24 +100,59 @@ def test_aln_tables_have_the_known_points_and_clamp_at_their_edges(smooth):
     assert np.array_equal(outside, edge)
 
 
+def test_aln_tables_have_the_known_shape_and_ranges():
+    tables = _tables()
+    ranges = {"rate": (0.0, 0.18094), "potential": (-85.771, -53.105), "time": (0.161, 34.981)}
+    assert set(tables) == set(ranges)
+    for name, ends in ranges.items():
+        assert tables[name].shape == (350, 64)
+        assert np.allclose([tables[name].min(), tables[name].max()], ends, rtol=6e-6)
+
+
 def test_aln_rates_are_those_of_exponential_integrate_and_fire_neurons():
     """The stationary rate from the Fokker-Planck equation, by two integrals."""
     E_L, V_T, Delta, V_r, V_s, T_ref, tau_m = -65.0, -50.0, 1.5, -70.0, -40.0, 1.5, 20.0
-    V = np.linspace(-200.0, V_s, 160_001)
+    # Points of the tables, from near silence to far beyond the threshold.
+    rows = np.array([60, 80, 100, 100, 150, 220, 349])
+    columns = np.array([14, 14, 14, 40, 30, 20, 63])
+    mu, sigma = -1 + rows * 8 / 349, 0.5 + columns * 4.5 / 63
+    V = np.linspace(-200.0, V_s, 320_001)
     h = V[1] - V[0]
-    for mu, sigma in ((0.37536103, 1.5), (1.29226361, 1.5)):
-        drift = (E_L - V + Delta * np.exp((V - V_T) / Delta)) / tau_m + mu
-        rise = np.concatenate([[0.0], np.cumsum((drift[1:] + drift[:-1]) / 2)]) * h
-        potential = 2 / sigma**2 * rise
-        density = np.zeros_like(V)
-        for k in range(len(V) - 1, 0, -1):
-            factor = math.exp(potential[k - 1] - potential[k])
-            source = h * (1 + factor) / sigma**2 if V[k] > V_r else 0.0
-            density[k - 1] = density[k] * factor + source
-        total = np.trapezoid(density, V)
-        found = cascade(jnp.asarray(mu), jnp.asarray(sigma), False)
-        assert np.allclose(1 / (total + T_ref), found.rate, rtol=3e-4)
-        assert np.allclose(np.trapezoid(V * density, V) / total, found.potential, atol=6e-3)
+    leak = (E_L - V + Delta * np.exp((V - V_T) / Delta)) / tau_m
+    # How the potential of the drift falls from a point to that below.
+    fall = (h / sigma**2) * (leak[:-1] + leak[1:] + 2 * mu[:, None]).T
+
+    def down(density, step):
+        fall, source = step
+        factor = jnp.exp(-fall)
+        density = density * factor + source * h * (1 + factor) / sigma**2
+        return density, density
+
+    sources = np.where(V[1:] > V_r, 1.0, 0.0)
+    start = jnp.zeros(len(mu))
+    density = np.asarray(jax.lax.scan(down, start, (fall, sources), reverse=True)[1])
+    total = h * (density.sum(axis=0) - density[0] / 2)
+    found = cascade(jnp.asarray(mu), jnp.asarray(sigma), False)
+    potential = h * (V[:-1, None] * density).sum(axis=0) / total
+    assert np.allclose(1 / (total + T_ref), found.rate, rtol=1.3e-4)
+    assert np.allclose(potential, found.potential, atol=5e-3)
+
+
+@pytest.mark.thorough
+def test_aln_has_the_rhythms_of_its_docstring():
+    model = nmm.ALN(
+        mue_ext_mean=[0.4, 1.0, 0.4, 2.0],
+        mui_ext_mean=0.3,
+        a=[0.0, 0.0, 15.0, 15.0],
+        b=[0.0, 0.0, 40.0, 40.0],
+    )
+    options = {"save": ["rates_exc"], "save_every": 0.5, "transient": 2000.0}
+    sol = nmm.simulate(model, t1=4000.0, dt=0.1, **options)
+    ts, r_e = np.asarray(sol.ts), np.asarray(sol["rates_exc"])
+    found = [1000 / period_of(ts, r_e[:, k]) for k in (0, 1, 3)]
+    assert np.allclose(found, [14.65, 23.8, 17.2], atol=0.06)
+    assert np.allclose(r_e.min(axis=0), [0.039, 1.12, 0.0, 0.02], atol=6e-3)
+    assert np.allclose(r_e.max(axis=0), [7.20, 48.8, 0.0, 21.8], atol=0.06)
 
 
 def test_aln_with_fixed_delays_has_the_known_rhythms_and_rates():
@@ -158,3 +191,17 @@ def test_aln_with_fixed_delays_has_the_known_rhythms_and_rates():
     assert np.allclose(r_e[-1, 2:], [7.9111, 38.148, 19.856], atol=6e-4)
     assert np.allclose(r_i[-1, 2:], [21.4693, 34.801, 27.430], atol=6e-4)
     assert abs(IA[-1, 4] - 79.4) < 0.06
+
+
+def test_aln_network_sums_rates_over_weights_and_over_their_squares():
+    W = np.array([[0.0, 0.5, 2.0], [1.0, 0.0, 0.0], [0.3, 0.7, 0.0]])
+    model, Linear = nmm.ALN(), nmm.coupling.Linear
+    net = nmm.Network(model, (W, W**2), (Linear(), Linear(target="c2")))
+    r = np.array([0.002, 0.005, 0.01])
+    y = model.State(**{**vars(net.initial_state()), "re_local": jnp.asarray(r)})
+    heard = net.receive(0.0, y, model.Inputs())
+    assert np.allclose(heard.c, W @ r, rtol=1e-14) and np.allclose(heard.c2, W**2 @ r, rtol=1e-14)
+    # 1/2.43 of 0.3 mV/ms for 2 ms, from 800 local and 250 distant cells.
+    c = 0.3 * 2 / 2.43
+    z, drive = c * (800 * r + 250 * W @ r), c**2 * (800 * r + 250 * W**2 @ r)
+    assert np.allclose(model._synapses(y, heard)["ee"], [z, drive], rtol=1e-12)

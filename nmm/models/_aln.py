@@ -124,23 +124,38 @@ class ALN(AbstractModel):
 
     $$\tau \dot s = (1 - s)\,z - s, \qquad \tau^2 \dot v = (1 - s)^2 y + (y - 2 \tau (z + 1))\,v$$
 
-    with $\tau$ of the source and $z_{ab} = \tilde c_{ab} K_b r_b$, $y_{ab} = \tilde c_{ab}^2 K_b
-    r_b$, $\tilde c_{ab} = c_{ab} \tau_b / |J_{ab}|$; E also hears other regions, $z_{ee}$ with
-    $\tilde c_{gl} K_{gl} (c + r_{ext})$ and $y_{ee}$ with $\tilde c_{gl}^2 K_{gl} (c_2 + r_{ext})$.
-    With $\tau_m = C/g_L$,
+    with $\tau$ of the source. With the weights $\tilde c_{ab} = c_{ab} \tau_b / |J_{ab}|$ and
+    $\tilde c_{gl} = c_{gl} \tau_{se} / J_{ee}$,
+
+    $$z_{ee} = \tilde c_{ee} K_e r_e + \tilde c_{gl} K_{gl}\,(c + r_{e,ext}), \qquad
+      z_{ei} = \tilde c_{ei} K_i r_i$$
+    $$z_{ie} = \tilde c_{ie} K_e r_e + \tilde c_{gl} K_{gl}\,r_{i,ext}, \qquad
+      z_{ii} = \tilde c_{ii} K_i r_i$$
+
+    and $y$ is the same with the squares of these weights, and with $c_2$ for $c$: E hears other
+    regions, both hear external rates. With $\tau_m = C/g_L$,
 
     $$\sigma_a^2 = \sum_b \frac{2 J_{ab}^2 v_{ab} \tau_b \tau_m}{(1 + z_{ab}) \tau_m + \tau_b}
       + \sigma_{a,ext}^2$$
 
-    What arrives at `c` is the sum of the rates of others over $W_{ij}$, at `c2` that over
-    $W_{ij}^2$. Local rates arrive after $d_e$ and $d_i$: here as `re_local` and `ri_local`, which
-    follow the rates with these time constants, so that delays are spread around the mean $d$ and
-    not fixed. Noise belongs on `mue_ou` and `mui_ou`, $\sigma_{ou}$ on white noise.
+    The external inputs $\mu^{ext}_a$ are the currents at `ext_exc_current` and `ext_inh_current`
+    plus the variables `mue_ou` and `mui_ou`, Ornstein-Uhlenbeck processes if noise is put on them:
+    $\dot\mu_{ou} = (\bar\mu - \mu_{ou})/\tau_{ou} + \sigma_{ou} \xi$, around the means
+    `mue_ext_mean` and `mui_ext_mean`.
 
-    With fixed delays it oscillates at 14.0 Hz at the defaults and at 22.5 Hz with external means
-    of 1 and 0.3 mV/ms (preset `"fast"`); at 1.6 and 0.8 it is steady at 7.9 and 21.5 Hz
-    (`"irregular"`), at 2 and 0.5 at 38 and 35 Hz (`"up"`), and with $b$ = 20 pA at 20 and 27 Hz.
-    The preset `"adaptive"` has $a$ = 15 nS, $b$ = 40 pA.
+    What arrives at `c` is the sum of the rates of others over $W_{ij}$, at `c2` that over
+    $W_{ij}^2$: two couplings of one source, `nmm.coupling.Linear()` over `W` and
+    `nmm.coupling.Linear(target="c2")` over `W**2`. Local rates arrive after $d_e$ and $d_i$: here
+    as `re_local` and `ri_local`, which follow the rates with these time constants, so that delays
+    are spread around the mean $d$ and not fixed. Other regions hear `re_local` too, so $d_e$ adds
+    to the delays of a network: the rate itself depends on what arrives at the same moment.
+
+    At the defaults it oscillates at 14.7 Hz, the rate of E from 0.04 to 7.2 Hz, and with external
+    means of 1 and 0.3 mV/ms (preset `"fast"`) at 23.8 Hz, from 1.1 to 48.8 Hz; with fixed delays
+    it would be 14.0 and 22.5 Hz. At 1.6 and 0.8 it is steady at 7.9 and 21.5 Hz (`"irregular"`),
+    at 2 and 0.5 at 38 and 35 Hz (`"up"`), and there with $b$ = 20 pA at 20 and 27 Hz. The preset
+    `"adaptive"` has $a$ = 15 nS, $b$ = 40 pA, $c_{gl}$ = 0.4 mV/ms, as the builder of neurolib. It
+    needs more drive: alone it is silent, with `mue_ext_mean` = 2 it oscillates at 17.2 Hz.
 
     The tables are those of neurolib, 0.5 to 5 mV/sqrt(ms) and -1 to 7 mV/ms, for $E_L$ = -65, $V_T$
     = -50, $\Delta_T$ = 1.5, $V_r$ = -70, $V_s$ = -40 mV, $T_{ref}$ = 1.5 ms, $C$ = 200 pF, $g_L$ =
@@ -229,7 +244,7 @@ class ALN(AbstractModel):
         "fast": {"mue_ext_mean": 1.0, "mui_ext_mean": 0.3},
         "irregular": {"mue_ext_mean": 1.6, "mui_ext_mean": 0.8},
         "up": {"mue_ext_mean": 2.0, "mui_ext_mean": 0.5},
-        "adaptive": {"a": 15.0, "b": 40.0},
+        "adaptive": {"a": 15.0, "b": 40.0, "c_gl": 0.4},
         "neurolib": {"Ke": 800.0, "smooth": False},
     }
 
