@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from helpers import golden
@@ -18,6 +19,7 @@ from nmm.observe import (
     SphericalHead,
     TemporalAverage,
     electrode_positions,
+    lead_field_from_mne,
 )
 from nmm.observe._head_models import (
     _shell_factor,
@@ -166,14 +168,95 @@ def test_lead_field_from_mne_is_ours_on_the_same_geometry():
     forward = mne.make_forward_solution(
         info, None, space, sphere, meg=False, mindist=0.0, verbose="error"
     )
-    theirs = nmm.observe.lead_field_from_mne(forward)
+    theirs = lead_field_from_mne(forward)
     assert theirs.free and theirs.sensors == ours.sensors
     np.testing.assert_allclose(theirs.positions, ours.positions, atol=1e-4)
     fixed = theirs.fix(away)
     difference = np.linalg.norm(fixed.gain - ours.gain, axis=0)
     assert np.all(difference < 0.01 * np.linalg.norm(ours.gain, axis=0))
-    grouped = nmm.observe.lead_field_from_mne(forward, [0, 0, 1, -1, 1, 1])
+    grouped = lead_field_from_mne(forward, [0, 0, 1, -1, 1, 1])
     np.testing.assert_allclose(grouped.gain[:, 0], theirs.gain[:, :2].mean(axis=1), rtol=1e-6)
+    # Along and across the surface, or along it alone, in MNE.
+    turned = mne.convert_forward_solution(forward, surf_ori=True, verbose="error")
+    assert not np.allclose(turned["sol"]["data"], forward["sol"]["data"], rtol=0.1)
+    np.testing.assert_allclose(lead_field_from_mne(turned).gain, theirs.gain, rtol=1e-5, atol=1e-9)
+    along = mne.convert_forward_solution(forward, force_fixed=True, verbose="error")
+    seen = lead_field_from_mne(along, [0, 0, 1, -1, 1, 1], how="sum")
+    expected = np.asarray(fixed.gain)[:, [2, 4, 5]].sum(axis=1)
+    np.testing.assert_allclose(seen.gain[:, 1], expected, rtol=1e-5)
+
+
+def cortex(mne):
+    """A forward solution of MNE for 3 sources on either hemisphere, and the space of them."""
+    from mne.io.constants import FIFF
+
+    spaces = []
+    for side, number in ((-1, FIFF.FIFFV_MNE_SURF_LEFT_HEMI), (1, FIFF.FIFFV_MNE_SURF_RIGHT_HEMI)):
+        points = sources_of(8, 70.0) / 1000
+        points[:, 0] = side * np.abs(points[:, 0])
+        space = mne.setup_volume_source_space(pos={"rr": points, "nn": points}, verbose="error")
+        inuse = np.isin(np.arange(8), (1, 4, 6)).astype(int)
+        surface = dict(type="surf", id=number, inuse=inuse, nuse=3, vertno=np.flatnonzero(inuse))
+        spaces.append(space[0] | surface)
+    return mne.SourceSpaces(spaces)
+
+
+def test_lead_field_from_mne_gathers_labels_of_the_cortex_for_any_kind_of_sensor():
+    mne = pytest.importorskip("mne")
+    space, electrodes = cortex(mne), on_sphere(4) / 1000
+    sphere = mne.make_sphere_model((0, 0, 0), RADIUS / 1000, verbose="error")
+    labels = [
+        mne.Label([4, 6, 7], hemi="lh", name="a"),
+        mne.Label([1], hemi="lh", name="b"),
+        mne.Label([0, 1, 6], hemi="rh", name="c"),
+    ]
+    forwards = {}
+    for kind in ("eeg", "mag"):
+        info = mne.create_info(list("efgh"), 1000.0, kind)
+        for channel, place in zip(info["chs"], electrodes, strict=True):
+            channel["loc"][:] = 0
+            channel["loc"][:3] = place * (1.2 if kind == "mag" else 1)
+            channel["loc"][[3, 7, 11]] = 1
+        with info._unlock():
+            info["dev_head_t"] = mne.Transform("meg", "head", None)
+        forwards[kind] = mne.make_forward_solution(
+            info, None, space, sphere, eeg=kind == "eeg", meg=kind == "mag", mindist=0.0,
+            verbose="error",
+        )  # fmt: skip
+    # The sources are 1, 4 and 6 of either side.
+    chosen = [[1, 2], [0], [3, 5]]
+    for kind, forward in forwards.items():
+        every = np.asarray(lead_field_from_mne(forward, kind=kind).gain)
+        mean = lead_field_from_mne(forward, labels, kind=kind)
+        total = lead_field_from_mne(forward, labels, kind=kind, how="sum")
+        assert mean.gain.shape == (4, 3, 3) and mean.measured == {"eeg": "µV", "mag": "fT"}[kind]
+        for i, sources in enumerate(chosen):
+            added = every[:, sources].sum(axis=1)
+            np.testing.assert_allclose(total.gain[:, i], added, rtol=1e-6)
+            np.testing.assert_allclose(mean.gain[:, i], added / len(sources), rtol=1e-6)
+    # Coils of 2 cm see nearly what is at their middle, along their own z.
+    sources = 1000 * np.concatenate([s["rr"][s["vertno"]] for s in space])
+    along_z = np.tile([0.0, 0, 1], (4, 1))
+    ours = sphere_field(1200 * electrodes, along_z, sources)
+    theirs = np.asarray(lead_field_from_mne(forwards["mag"], kind="mag").gain)
+    assert relative_differences(ours, theirs).max() < 0.05
+    # What does not fit.
+    other = mne.Label([0, 2], hemi="lh", name="nowhere")
+    with pytest.raises(ValueError, match="`labels`: 'nowhere' has no source"):
+        lead_field_from_mne(forwards["eeg"], [*labels, other])
+    with pytest.raises(ValueError, match="`forward` has no channels of the kind 'mag'"):
+        lead_field_from_mne(forwards["eeg"], kind="mag")
+    with pytest.raises(ValueError, match='`kind` should be "eeg", "mag", "seeg" or "ecog"; got'):
+        lead_field_from_mne(forwards["eeg"], kind="grad")
+    with pytest.raises(ValueError, match="`labels` should be .*, got none"):
+        lead_field_from_mne(forwards["eeg"], [])
+    with pytest.raises(ValueError, match="`how` should be"):
+        lead_field_from_mne(forwards["eeg"], labels, how="median")
+    with pytest.raises(TypeError, match="`forward` should be a `mne.Forward`, got {}"):
+        lead_field_from_mne({})
+    forwards["eeg"]["src"] = space[:1]
+    with pytest.raises(ValueError, match=r"not on the two hemispheres of a cortex; .*\['surf'\]"):
+        lead_field_from_mne(forwards["eeg"], labels)
 
 
 def test_electrodes_are_where_the_10_20_system_puts_them():
@@ -265,6 +348,15 @@ def test_contacts_see_by_distance():
     np.testing.assert_allclose(pairs.positions[:, 2], [5, 15])
 
 
+def test_bipolar_pairs_are_neighbours_by_number_in_any_order():
+    names = ["B2", "A10", "A9", "A2", "B1", "A1", "A4", "C", "7"]
+    gain = rng.normal(size=(9, 2))
+    pairs = LeadField(gain, sensors=names).bipolar()
+    assert pairs.sensors == ("B1-B2", "A1-A2", "A9-A10")
+    np.testing.assert_allclose(pairs.gain[1], gain[5] - gain[3])
+    np.testing.assert_allclose(pairs.gain[2], gain[2] - gain[1])
+
+
 @pytest.mark.parametrize("rank", [2, 1])
 def test_noise_of_the_sensors_has_the_covariance_asked_for(rank):
     factor = np.array([[1.0, 0, 0], [0.5, 2, 0], [-0.3, 0.4, 0.5]])[:, : rank + 1]
@@ -329,16 +421,29 @@ def test_gradient_of_an_eeg_spectrum_is_that_of_differences():
 
 def test_samples_become_objects_of_mne():
     pytest.importorskip("mne")
-    eeg = EEG.spherical(50 * np.eye(3), 4.0)
+    centre = np.array([3.0, -20.0, 40.0])
+    centres = centre + 50 * np.concatenate([np.eye(3), -np.eye(3)])
+    eeg, meg = EEG.spherical(centres, 4.0), MEG.spherical(centres, sensors=np.int64(20))
     samples = rng.normal(size=(50, 21))
     raw = eeg.to_mne(samples)
     assert raw.info["sfreq"] == 250 and raw.ch_names[:2] == ["Fp1", "Fpz"]
     np.testing.assert_allclose(raw.get_data(), 1e-6 * samples.T)
-    np.testing.assert_allclose(
-        raw.info["chs"][3]["loc"][:3], np.asarray(eeg.lead_field.positions)[3] / 1000, rtol=1e-6
-    )
+    # The head has its middle at the origin, and Cz above it.
+    place = raw.get_montage().get_positions()
+    assert place["coord_frame"] == "head"
+    np.testing.assert_allclose(place["ch_pos"]["Cz"], [0, 0, 0.0625], atol=1e-7)
+    assert raw.info["custom_ref_applied"] == 1
+    unreferred = EEG(eeg.lead_field, reference=None).to_mne(samples)
+    assert unreferred.info["custom_ref_applied"] == 0
     epochs = eeg.to_mne(samples.reshape(5, 10, 21), start=-8.0)
     assert epochs.tmin == -0.008 and epochs.get_data().shape == (5, 21, 10)
+    assert epochs.get_montage().ch_names == raw.ch_names
+    field = meg.to_mne(samples[:, :20])
+    np.testing.assert_allclose(field.get_data(), 1e-15 * samples[:, :20].T)
+    away = [np.linalg.norm(channel["loc"][:3]) for channel in field.info["chs"]]
+    np.testing.assert_allclose(away, 0.0825, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"`samples` should be \(time, 21\)"):
+        eeg.to_mne(samples[:, :20])
 
 
 def make_eeg(**options):
@@ -358,6 +463,10 @@ def make_eeg(**options):
         (lambda: LeadField(np.ones((2, 3))).bipolar(), "`sensors` should have neighbours"),
         (lambda: EEG(LeadField(np.ones((2, 3)), "T/(A m)")), "should be in µV per nA m"),
         (make_eeg(reference="Cz"), '`reference` should be None, "average" or one of'),
+        (make_eeg(moment=[1.0, 2.0]), r"`moment` of `EEG` should be one number, or 3, one a sour"),
+        (lambda: LeadField(np.ones((2, 3)), sensors=["a", "a"]), "different names; 'a' repeats"),
+        (lambda: LeadField(np.ones((2, 3)), centre=(1.0, 2.0)), r"`centre` should be a point"),
+        (lambda: MEG(np.ones((2, 3)), reference="average"), "`reference` of `MEG` should be None"),
         (make_eeg(period=0.0), "`period` of `EEG` should be a positive number"),
         (lambda: EEG(np.ones((4, 3)))(np.ones((10, 5)), 1.0), r"shape \(3,\), for the 3 sources"),
         (lambda: EEG(np.ones((4, 3)), 0.5)(np.ones((10, 3)), 1.0), "multiple of `dt`"),
@@ -385,8 +494,18 @@ def make_eeg(**options):
         (lambda: MEG.spherical(50 * np.eye(3), sensors=np.eye(3)), "should be outside of the head"),
         (lambda: BandPower(TemporalAverage(1.0), (8.0, 600.0), 9.0), "< 500 Hz, half of"),
         (lambda: BandPower(TemporalAverage(2.0), (8.0, 9.0), 9.0), "multiple of that of `of`"),
+        (
+            lambda: BandPower(TemporalAverage(1.0), (8.0, 12.0), 10.0)(np.ones(100), 0.4),
+            "`of` of `BandPower` should be a multiple of `dt`, got 1.0 ms; with this `dt` .* 0.4",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused_by_name(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_noise_without_a_key_is_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(TypeError, match=r"`key` of `SensorNoise` should be a key.*; got 0"):
+        SensorNoise(1.0, 0)

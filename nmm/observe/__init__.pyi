@@ -16,6 +16,7 @@ from ._electrophysiology import (
     EEG as EEG,
     MEG as MEG,
     SEEG as SEEG,
+    AbstractElectrophysiology as AbstractElectrophysiology,
     SensorNoise as SensorNoise,
 )
 from ._export import to_mne as to_mne, to_volume as to_volume, write_bids as write_bids

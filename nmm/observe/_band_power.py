@@ -57,6 +57,14 @@ class BandPower(AbstractObserver):
     def longest_step(self) -> float:
         return self.of.period
 
+    def prepare(self, duration: float) -> "BandPower":
+        if abs(duration - self.of.period) > 1e-6 * duration:
+            raise ValueError(
+                "`period` of the `of` of `BandPower` should be a multiple of `dt`, got "
+                f"{self.of.period} ms; with this `dt` it would take steps of {duration:g} ms."
+            )
+        return self
+
     def init(self, like: Float[Array, "*shape"]) -> dict[str, Array]:
         zero = jnp.zeros_like(self.of.readout(like))
         parts = jnp.zeros((2, *zero.shape), zero.dtype)

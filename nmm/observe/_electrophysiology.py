@@ -1,9 +1,10 @@
 """EEG, MEG and intracranial recordings."""
 
-import abc
+from types import EllipsisType
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -33,6 +34,11 @@ class SensorNoise(eqx.Module):
     key: Key
 
     def __init__(self, covariance: Any, key: Key):
+        typed = eqx.is_array(key) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        if not (typed or (eqx.is_array(key) and key.dtype == jnp.uint32)):
+            raise TypeError(
+                f"`key` of `SensorNoise` should be a key, as `jax.random.key(0)`; got {key!r}."
+            )
         covariance = as_float(covariance)
         shape = covariance.shape
         if covariance.ndim > 2 or (covariance.ndim == 2 and shape[0] != shape[1]):
@@ -75,31 +81,74 @@ class AbstractElectrophysiology(AbstractReadout):
 
     with the signal $x$, the moment $m$ of a region per unit of it, the lead field $L$, the noise
     $\epsilon$ of the sensors, and $P$, which refers potentials to a reference.
+
+    **Arguments:**
+
+    - `lead_field`: a `nmm.observe.LeadField`, or an array in what is `measured` per nA m.
+    - `period`: ms from sample to sample.
+    - `signal`: see `nmm.observe.AbstractObserver`; with free orientations a function that returns
+        `(3, regions)`.
+    - `moment`: dipole moment per unit of the signal, in nA m; one, or one a region.
+    - `reference`: `"average"`, the name of a sensor, or `None`; by default the `usual_reference`.
+    - `noise`: a `nmm.observe.SensorNoise` of the sensors, before they are referred.
+
+    **Attributes:**
+
+    - `measured`: the unit of the sensors.
+    - `kind`: the type of the channels in MNE-Python.
     """
 
-    lead_field: eqx.AbstractVar[LeadField]
-    moment: eqx.AbstractVar[Array]
-    reference: eqx.AbstractVar[str | None]
-    noise: eqx.AbstractVar[SensorNoise | None]
+    lead_field: LeadField
+    period: float = eqx.field(static=True)
+    signal: Signal = eqx.field(static=True)
+    reference: str | None = eqx.field(static=True)
+    noise: SensorNoise | None
+    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
     measured: ClassVar[str]
+    kind: ClassVar[str]
+    usual_reference: ClassVar[str | None]
 
-    @property
-    @abc.abstractmethod
-    def kind(self) -> str:
-        """The type of the channels in MNE-Python."""
+    def __init__(
+        self,
+        lead_field: LeadField | ArrayLike,
+        period: RealScalarLike = 1.0,
+        signal: Signal = None,
+        *,
+        moment: Any = 1.0,
+        reference: str | EllipsisType | None = ...,
+        noise: SensorNoise | None = None,
+    ):
+        if not isinstance(lead_field, LeadField):
+            lead_field = LeadField(lead_field, f"{self.measured}/(nA m)")
+        self.lead_field = lead_field
+        self.period = float(period)
+        self.signal = signal
+        self.moment = as_float(moment)
+        self.reference = self.usual_reference if isinstance(reference, EllipsisType) else reference
+        self.noise = noise
 
     def __check_init__(self) -> None:
         check_parameters(self)
-        name = type(self).__name__
-        if self.lead_field.measured not in (self.measured, "1"):
+        name, field = type(self).__name__, self.lead_field
+        if field.measured not in (self.measured, "1"):
             raise ValueError(
                 f"`lead_field` of `{name}` should be in {self.measured} per nA m, got one in "
-                f"{self.lead_field.measured}."
+                f"{field.measured}."
             )
-        if self.reference not in (None, "average", *self.lead_field.sensors):
+        if np.shape(self.moment) not in ((), (field.sources,)):
+            raise ValueError(
+                f"`moment` of `{name}` should be one number, or {field.sources}, one a source of "
+                f"`lead_field`; got the shape {np.shape(self.moment)}."
+            )
+        if self.measured == FIELD and self.reference is not None:
+            raise ValueError(
+                f"`reference` of `{name}` should be None, since fields are not referred; got "
+                f"{self.reference!r}."
+            )
+        if self.reference not in (None, "average", *field.sensors):
             raise ValueError(
                 f'`reference` should be None, "average" or one of the sensors '
-                f"{list(self.lead_field.sensors)}; got {self.reference!r}."
+                f"{list(field.sensors)}; got {self.reference!r}."
             )
 
     def readout(self, mean: Float[Array, "*shape"]) -> Float[Array, "*batch sensors"]:
@@ -132,45 +181,15 @@ class AbstractElectrophysiology(AbstractReadout):
 
 
 class EEG(AbstractElectrophysiology):
-    """Scalp potentials in µV, averaged over each period; see `AbstractElectrophysiology`.
+    """Scalp potentials in µV, averaged over each period, by default against their average; see
+    `nmm.observe.AbstractElectrophysiology` for the arguments.
 
     `EEG.spherical(connectome.centres)` needs no lead field.
-
-    **Arguments:**
-
-    - `lead_field`: a `nmm.observe.LeadField`, or an array in µV per nA m.
-    - `period`: ms from sample to sample.
-    - `signal`: see `nmm.observe.AbstractObserver`; with free orientations a function that returns
-        `(3, regions)`.
-    - `moment`: dipole moment per unit of the signal, in nA m; one, or one a region.
-    - `reference`: `"average"`, the name of a sensor, or `None`.
-    - `noise`: a `nmm.observe.SensorNoise` of the electrodes, before they are referred.
     """
 
-    lead_field: LeadField
-    period: float = eqx.field(static=True)
-    signal: Signal = eqx.field(static=True)
-    reference: str | None = eqx.field(static=True)
-    noise: SensorNoise | None
-    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
-    measured: ClassVar[str] = POTENTIAL
-
-    def __init__(
-        self,
-        lead_field: LeadField | ArrayLike,
-        period: RealScalarLike = 1.0,
-        signal: Signal = None,
-        *,
-        moment: Any = 1.0,
-        reference: str | None = "average",
-        noise: SensorNoise | None = None,
-    ):
-        self.lead_field = _as_lead_field(lead_field, POTENTIAL)
-        self.period = float(period)
-        self.signal = signal
-        self.moment = as_float(moment)
-        self.reference = reference
-        self.noise = noise
+    measured = POTENTIAL
+    kind = "eeg"
+    usual_reference = "average"
 
     @classmethod
     def spherical(
@@ -196,42 +215,14 @@ class EEG(AbstractElectrophysiology):
         head = SphericalHead() if head is None else head
         return cls(head.electric(centres, electrodes, orientations), period, signal, **options)
 
-    @property
-    def kind(self) -> str:
-        return "eeg"
-
 
 class MEG(AbstractElectrophysiology):
-    """Magnetic fields in fT, averaged over each period; see `AbstractElectrophysiology`.
+    """Magnetic fields in fT, averaged over each period; see
+    `nmm.observe.AbstractElectrophysiology` for the arguments."""
 
-    **Arguments:**
-
-    - `lead_field`: a `nmm.observe.LeadField`, or an array in fT per nA m.
-    - `period`, `signal`, `moment`, `noise`: as for `nmm.observe.EEG`.
-    """
-
-    lead_field: LeadField
-    period: float = eqx.field(static=True)
-    signal: Signal = eqx.field(static=True)
-    noise: SensorNoise | None
-    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
-    measured: ClassVar[str] = FIELD
-    reference: ClassVar[None] = None  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    def __init__(
-        self,
-        lead_field: LeadField | ArrayLike,
-        period: RealScalarLike = 1.0,
-        signal: Signal = None,
-        *,
-        moment: Any = 1.0,
-        noise: SensorNoise | None = None,
-    ):
-        self.lead_field = _as_lead_field(lead_field, FIELD)
-        self.period = float(period)
-        self.signal = signal
-        self.moment = as_float(moment)
-        self.noise = noise
+    measured = FIELD
+    kind = "mag"
+    usual_reference = None
 
     @classmethod
     def spherical(
@@ -240,7 +231,7 @@ class MEG(AbstractElectrophysiology):
         period: RealScalarLike = 1.0,
         signal: Signal = None,
         *,
-        sensors: int | ArrayLike = 102,
+        sensors: int | np.integer | ArrayLike = 102,
         orientations: ArrayLike | None = None,
         head: SphericalHead | None = None,
         **options: Any,
@@ -256,48 +247,17 @@ class MEG(AbstractElectrophysiology):
         head = SphericalHead() if head is None else head
         return cls(head.magnetic(centres, sensors, orientations), period, signal, **options)
 
-    @property
-    def kind(self) -> str:
-        return "mag"
-
 
 class SEEG(AbstractElectrophysiology):
     """Potentials of contacts within the brain, averaged over each period; see
-    `AbstractElectrophysiology`.
+    `nmm.observe.AbstractElectrophysiology` for the arguments.
 
     For a bipolar montage give `lead_field.bipolar()`.
-
-    **Arguments:**
-
-    - `lead_field`: a `nmm.observe.LeadField`, or an array in µV per nA m.
-    - `period`, `signal`, `moment`, `noise`: as for `nmm.observe.EEG`.
-    - `reference`: `None`, `"average"` or the name of a contact.
     """
 
-    lead_field: LeadField
-    period: float = eqx.field(static=True)
-    signal: Signal = eqx.field(static=True)
-    reference: str | None = eqx.field(static=True)
-    noise: SensorNoise | None
-    moment: Parameter = param(1.0, unit="nA m", doc="moment per unit of the signal")
-    measured: ClassVar[str] = POTENTIAL
-
-    def __init__(
-        self,
-        lead_field: LeadField | ArrayLike,
-        period: RealScalarLike = 1.0,
-        signal: Signal = None,
-        *,
-        moment: Any = 1.0,
-        reference: str | None = None,
-        noise: SensorNoise | None = None,
-    ):
-        self.lead_field = _as_lead_field(lead_field, POTENTIAL)
-        self.period = float(period)
-        self.signal = signal
-        self.moment = as_float(moment)
-        self.reference = reference
-        self.noise = noise
+    measured = POTENTIAL
+    kind = "seeg"
+    usual_reference = None
 
     @classmethod
     def homogeneous(
@@ -352,11 +312,3 @@ class SEEG(AbstractElectrophysiology):
         """
         field = inverse_square(contacts, centres, floor=floor, names=names)
         return cls(field, period, signal, **options)
-
-    @property
-    def kind(self) -> str:
-        return "seeg"
-
-
-def _as_lead_field(given: LeadField | ArrayLike, measured: str) -> LeadField:
-    return given if isinstance(given, LeadField) else LeadField(given, f"{measured}/(nA m)")

@@ -15,6 +15,10 @@ from .._extras import require
 def to_mne(observer: Any, samples: ArrayLike, *, start: RealScalarLike = 0.0) -> Any:
     """Samples of sensors as an object of MNE-Python, in V or T, with names and positions.
 
+    Positions are relative to the `centre` of the lead field, which makes them those of MNE's head
+    frame: x through the points before the ears to the right, y through the nose, z up. Samples
+    that are referred are marked as such, so that MNE adds no reference of its own.
+
     **Arguments:**
 
     - `observer`: the `EEG`, `MEG` or `SEEG` that they are of.
@@ -36,13 +40,22 @@ def to_mne(observer: Any, samples: ArrayLike, *, start: RealScalarLike = 0.0) ->
         )
     mne = require("mne", "eeg")
     info = mne.create_info(list(field.sensors), 1000 / observer.period, observer.kind)
-    if field.positions is not None:
-        for channel, place in zip(info["chs"], np.asarray(field.positions), strict=True):
-            channel["loc"][:3] = place / 1000
     values = np.swapaxes(values, -1, -2) * {"µV": 1e-6, "fT": 1e-15, "1": 1.0}[field.measured]
     if values.ndim == 2:
-        return mne.io.RawArray(values, info, verbose="error")
-    return mne.EpochsArray(values, info, tmin=float(start) / 1000, verbose="error")
+        made = mne.io.RawArray(values, info, verbose="error")
+    else:
+        made = mne.EpochsArray(values, info, tmin=float(start) / 1000, verbose="error")
+    if field.positions is not None:
+        places = (np.asarray(field.positions, float) - field.centre) / 1000
+        if observer.kind == "mag":  # A montage is for electrodes.
+            for channel, place in zip(made.info["chs"], places, strict=True):
+                channel["loc"][:3] = place
+        else:
+            montage = dict(zip(field.sensors, places, strict=True))
+            made.set_montage(mne.channels.make_dig_montage(montage, coord_frame="head"))
+    if observer.reference is not None:
+        mne.set_eeg_reference(made, [], copy=False, ch_type=observer.kind, verbose="error")
+    return made
 
 
 def to_volume(

@@ -85,13 +85,13 @@ class SphericalHead:
             gain = physics.shells_potential(
                 sensors, sources, radius, self.radii, self.conductivities
             )
-        field = LeadField(gain, sensors=names, positions=sensors + origin)
+        field = LeadField(gain, sensors=names, positions=sensors + origin, centre=origin[0])
         return field.fix(radial(sources) if orientations is None else orientations)
 
     def magnetic(
         self,
         centres: ArrayLike | None,
-        sensors: int | ArrayLike = 102,
+        sensors: int | np.integer | ArrayLike = 102,
         orientations: ArrayLike | None = None,
         *,
         distance: float = 20.0,
@@ -109,8 +109,8 @@ class SphericalHead:
         - `distance`: from the scalp to the helmet, in mm.
         """
         sources, origin, radius = self._place(centres)
-        if isinstance(sensors, int):
-            points = helmet_positions(sensors) * (radius + distance)
+        if isinstance(sensors, int | np.integer):
+            points = helmet_positions(int(sensors)) * (radius + distance)
         else:
             points = _points(sensors, "sensors") - origin
         inside = np.linalg.norm(points, axis=1) <= radius
@@ -125,7 +125,7 @@ class SphericalHead:
             best = np.linalg.svd(np.moveaxis(gain, 1, 0))[2][:, 0]
             largest = np.take_along_axis(best, np.abs(best).argmax(axis=1)[:, None], axis=1)
             orientations = best * np.sign(largest)
-        field = LeadField(gain, "fT/(nA m)", positions=points + origin)
+        field = LeadField(gain, "fT/(nA m)", positions=points + origin, centre=origin[0])
         return field.fix(orientations)
 
     def _place(self, centres: ArrayLike | None) -> tuple[Points, Float[np.ndarray, "1 3"], float]:

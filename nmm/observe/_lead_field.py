@@ -30,16 +30,19 @@ class LeadField(eqx.Module):
     - `sensors`: names.
     - `positions`: of the sensors, `(sensors, 3)`, for maps and for export, in mm: x to the right,
         y to the front, z up.
+    - `centre`: of the head, in the coordinates of `positions`: where the line between the points
+        before the ears meets the plane of the nose. Export counts from it.
 
     **Raises:**
 
-    - `ValueError` if the gain is not finite, or shapes or units do not fit.
+    - `ValueError` if the gain is not finite, names repeat, or shapes or units do not fit.
     """
 
     gain: Float[Array, "sensors sources *three"]
     positions: Float[Array, "sensors 3"] | None
     measured: str = eqx.field(static=True)
     sensors: tuple[str, ...] = eqx.field(static=True)
+    centre: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class LeadField(eqx.Module):
         *,
         sensors: Sequence[str] | None = None,
         positions: ArrayLike | None = None,
+        centre: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0),
     ):
         self.measured, factor = _parse_unit(unit)
         self.gain = as_float(gain) * factor
@@ -59,6 +63,7 @@ class LeadField(eqx.Module):
             )
         self.sensors = tuple(str(i) for i in (range(shape[0]) if sensors is None else sensors))
         self.positions = None if positions is None else as_float(positions)
+        self.centre = tuple(float(x) for x in centre)
 
     def __check_init__(self) -> None:
         number = self.gain.shape[0]
@@ -66,11 +71,16 @@ class LeadField(eqx.Module):
             raise ValueError(
                 f"`sensors` should be {number} names, one a row of `gain`; got {len(self.sensors)}."
             )
+        repeated = [name for name in self.sensors if self.sensors.count(name) > 1]
+        if repeated:
+            raise ValueError(f"`sensors` should have different names; {repeated[0]!r} repeats.")
         if self.positions is not None and self.positions.shape != (number, 3):
             raise ValueError(
                 f"`positions` should be ({number}, 3), one row a sensor; got "
                 f"{self.positions.shape}."
             )
+        if len(self.centre) != 3:
+            raise ValueError(f"`centre` should be a point (x, y, z) in mm, got {self.centre}.")
         if is_concrete(self.gain):
             bad = ~np.isfinite(self.gain).reshape(number, -1).all(axis=1)
             if bad.any():
@@ -141,24 +151,37 @@ class LeadField(eqx.Module):
     def bipolar(self) -> "LeadField":
         """Differences of neighbouring contacts on a shaft, whose names are letters and a number.
 
-        Contact `"A1"` less contact `"A2"` becomes `"A1-A2"`, in the middle between them.
+        Contact `"A1"` less contact `"A2"` becomes `"A1-A2"`, in the middle between them. The order
+        of the sensors does not matter; next to a contact that is left out there is no difference.
+
+        **Raises:**
+
+        - `ValueError` if there are no two neighbours.
         """
         shafts = [name.rstrip("0123456789") for name in self.sensors]
-        pairs = [i for i in range(len(shafts) - 1) if shafts[i] == shafts[i + 1] != ""]
+        contacts = {
+            (shafts.index(shaft), int(name[len(shaft) :])): i
+            for i, (name, shaft) in enumerate(zip(self.sensors, shafts, strict=True))
+            if "" != shaft != name
+        }
+        pairs = [
+            (contacts[shaft, number], contacts[shaft, number + 1])
+            for shaft, number in sorted(contacts)
+            if (shaft, number + 1) in contacts
+        ]
         if not pairs:
             raise ValueError(
                 "`sensors` should have neighbours on a shaft, such as 'A1' and 'A2'; got "
                 f"{list(self.sensors[:5])}."
             )
-        first, second = np.array(pairs), np.array(pairs) + 1
+        first, second = np.array(pairs).T
         positions = self.positions
         if positions is not None:
             positions = (positions[first] + positions[second]) / 2
-        names = [f"{self.sensors[i]}-{self.sensors[i + 1]}" for i in pairs]
+        names = [f"{self.sensors[i]}-{self.sensors[j]}" for i, j in pairs]
         unit = "1" if self.measured == "1" else f"{self.measured}/(nA m)"
-        return LeadField(
-            self.gain[first] - self.gain[second], unit, sensors=names, positions=positions
-        )
+        gain = self.gain[first] - self.gain[second]
+        return LeadField(gain, unit, sensors=names, positions=positions, centre=self.centre)
 
     def project(self, moments: Float[Array, "..."]) -> Float[Array, "*batch sensors"]:
         """What the sensors see of dipole moments, `(..., sources)`, or `(..., 3, sources)` where
@@ -197,14 +220,20 @@ def lead_field_from_mne(
 
     **Returns:**
 
-    A lead field with the channels that have a kind, in µV or fT per nA m.
+    A lead field with the channels that have a kind, in µV or fT per nA m. Free orientations are
+    along x, y and z of the coordinates of the forward solution, also if it has them along and
+    across the cortex (`surf_ori`).
 
     **Raises:**
 
-    - `ValueError` if there are no such channels, or a label has no source.
+    - `ValueError` if there are no such channels, or a label has no source; if there are labels of
+        the cortex for sources that are not on it.
+    - `TypeError` if `forward` is no forward solution.
     - `ModuleNotFoundError` without MNE: `pip install nmm[eeg]`.
     """
     mne = require("mne", "eeg")
+    if not isinstance(forward, mne.Forward):
+        raise TypeError(f"`forward` should be a `mne.Forward`, got {forward!r}.")
     if kind not in ("eeg", "mag", "seeg", "ecog"):
         raise ValueError(f'`kind` should be "eeg", "mag", "seeg" or "ecog"; got {kind!r}.')
     chosen = {"meg": "mag"} if kind == "mag" else {"meg": False, kind: True}
@@ -214,21 +243,32 @@ def lead_field_from_mne(
         raise ValueError(f"`forward` has no channels of the kind {kind!r}.")
     names = [info["ch_names"][i] for i in picks]
     rows = [forward["sol"]["row_names"].index(name) for name in names]
-    gain = np.asarray(forward["sol"]["data"])[rows]
+    gain = np.asarray(forward["sol"]["data"], float)[rows]
     if forward["source_ori"] == mne.io.constants.FIFF.FIFFV_MNE_FREE_ORI:
-        gain = gain.reshape(len(rows), -1, 3)
-    positions = 1000 * np.array([info["chs"][i]["loc"][:3] for i in picks])
-    field = LeadField(
-        gain, "T/(A m)" if kind == "mag" else "V/(A m)", sensors=names, positions=positions
-    )
+        # The columns are along the rows of `source_nn`, which need not be x, y and z.
+        axes = np.asarray(forward["source_nn"]).reshape(-1, 3, 3)
+        gain = np.einsum("msk,skc->msc", gain.reshape(len(rows), -1, 3), axes)
+    places = np.array([info["chs"][i]["loc"][:3] for i in picks])
+    if kind == "mag" and info["dev_head_t"] is not None:
+        places = mne.transforms.apply_trans(info["dev_head_t"], places)
+    unit = "T/(A m)" if kind == "mag" else "V/(A m)"
+    field = LeadField(gain, unit, sensors=names, positions=1000 * places)
     if labels is None:
         return field
-    numbers = labels if not hasattr(labels[0], "vertices") else _numbers(forward, labels)
+    if not len(labels):
+        raise ValueError("`labels` should be `mne.Label`s or numbers of regions, got none.")
+    numbers = labels if not isinstance(labels[0], mne.Label) else _numbers(forward, labels)
     return field.gather(numbers, how)
 
 
 def _numbers(forward: Any, labels: Sequence[Any]) -> np.ndarray:
     """The number of the label of each source of a forward solution on the cortex."""
+    kinds = [space["type"] for space in forward["src"]]
+    if kinds != ["surf", "surf"]:
+        raise ValueError(
+            "`labels` should be the number of the region of each source, since the sources are not "
+            f"on the two hemispheres of a cortex; they are {kinds}."
+        )
     numbers = []
     for hemisphere, space in zip(("lh", "rh"), forward["src"], strict=True):
         of_vertex = np.full(len(space["rr"]), -1)
