@@ -145,6 +145,26 @@ def test_adaptive_run_observes_what_a_run_on_the_grid_does():
         np.testing.assert_allclose(adaptive[name], grid[name], rtol=0, atol=tolerance * scale)
 
 
+def test_integrated_means_keep_their_digits_in_single_precision():
+    average, t = TemporalAverage(10.0), np.arange(20_000) / 2
+    signal = jnp.asarray(1000 + np.sin(t / 30), jnp.float32)
+
+    def step(state, x):
+        slope = average.vector_field(state, x)
+        state = jax.tree.map(lambda y, dy: y + 0.5 * dy, state, slope)
+        return state, state
+
+    start = average.init(signal[0])
+    _, states = jax.lax.scan(step, start, signal)
+    ends = jax.tree.map(lambda x: x[19::20], states)
+    before, after = (jax.tree.map(lambda x, i=i: x[i], ends) for i in (slice(-1), slice(1, None)))
+    found = jax.vmap(average.sample_between)(before, after, jnp.arange(2, 1001))
+    assert found.dtype == jnp.float32
+    expected = np.asarray(signal, float).reshape(-1, 20).mean(axis=1)[1:]
+    # The last digit of 1000 is 6e-5; that of an integral of it would be 1 in the end.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-4)
+
+
 def test_haemodynamic_steps_of_8_ms_hardly_change_the_bold_of_a_noisy_run():
     save = {"coarse": BOLD(720.0), "fine": BOLD(720.0, step=0.5)}
     sol = nmm.simulate(

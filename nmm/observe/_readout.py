@@ -13,6 +13,20 @@ from .._declare import as_float, is_concrete
 from ._base import AbstractObserver, Axes
 
 
+class Window(eqx.Module):
+    """What a readout keeps.
+
+    **Attributes:**
+
+    - `start`: the signal where the run began.
+    - `seen`: the mean of the last window. Where steps adapt, the integral of the signal less its
+        start: that of the signal itself would grow, and take the digits of later windows.
+    """
+
+    start: Array
+    seen: Array
+
+
 class AbstractReadout(AbstractObserver):
     """An observer that sees the mean of the signal over each window, and nothing older."""
 
@@ -30,25 +44,25 @@ class AbstractReadout(AbstractObserver):
     def longest_step(self) -> float:
         return self.period
 
-    def init(self, like: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def init(self, like: Float[Array, "*shape"]) -> Window:
         self.readout(like)  # Refuses a signal that does not fit, early.
-        return jnp.zeros_like(like)
+        return Window(like, jnp.zeros_like(like))
 
-    def advance(self, state: Any, mean: Float[Array, "*shape"], duration: float) -> Any:
-        del state, duration
-        return mean
+    def advance(self, state: Window, mean: Float[Array, "*shape"], duration: float) -> Window:
+        del duration
+        return Window(state.start, mean)
 
-    def sample(self, state: Any, number: Int[ArrayLike, ""]) -> Float[Array, "*sample"]:
-        return self.disturb(self.readout(state), number)
+    def sample(self, state: Window, number: Int[ArrayLike, ""]) -> Float[Array, "*sample"]:
+        return self.disturb(self.readout(state.seen), number)
 
-    def vector_field(self, state: Any, signal: Float[Array, "*shape"]) -> Any:
-        del state  # The integral of the signal.
-        return signal
+    def vector_field(self, state: Window, signal: Float[Array, "*shape"]) -> Window:
+        return Window(jnp.zeros_like(state.start), signal - state.start)
 
     def sample_between(
-        self, before: Any, after: Any, number: Int[ArrayLike, ""]
+        self, before: Window, after: Window, number: Int[ArrayLike, ""]
     ) -> Float[Array, "*sample"]:
-        return self.sample((after - before) / self.period, number)
+        mean = before.start + (after.seen - before.seen) / self.period
+        return self.disturb(self.readout(mean), number)
 
 
 class TemporalAverage(AbstractReadout):
