@@ -231,6 +231,89 @@ def test_stimulus_where_steps_adapt():
     np.testing.assert_allclose(sol["x"], 5 * np.sqrt(2 * np.pi), rtol=1e-6)
 
 
+PID = diffrax.PIDController(1e-8, 1e-8)
+
+
+def test_steps_that_adapt_end_at_each_pulse():
+    inputs = PulseTrain(1.0, 500.3, 5.1, 77.7)
+    options = {"inputs": inputs, "save": [], "stepsize_controller": PID}
+    sol = nmm.simulate(Relax(rate=0.0), 2000.0, **options)
+    np.testing.assert_allclose(sol.y1.x, 5.1 * 20)
+    assert sol.stats["num_rejected_steps"] == 0
+
+
+@pytest.mark.thorough
+def test_gradients_in_the_times_of_jumps_are_exact_where_steps_adapt():
+    rate, t1 = 0.01, 300.0
+
+    def end(x):
+        stimulus = PulseTrain(x[0], x[1], x[2], x[3], count=3) + 0.0
+        options = {"inputs": stimulus, "save": [], "stepsize_controller": PID}
+        sol = nmm.simulate(Relax(rate), t1, **options)
+        return sol.y1.x, sol.stats["num_rejected_steps"]
+
+    def formula(x):
+        after = t1 - (x[1] + x[3] * jnp.arange(3))
+        return x[0] / rate * jnp.sum(jnp.exp(-rate * (after - x[2])) - jnp.exp(-rate * after))
+
+    # Also one that starts at the start and ends at the end.
+    xs = jnp.array([[1.0, 50.3, 5.1, 77.7], [0.5, 0.0, 100.0, 100.0]])
+    (values, rejected), slopes = jax.jit(jax.vmap(jax.value_and_grad(end, has_aux=True)))(xs)
+    expected, exact = jax.vmap(jax.value_and_grad(formula))(xs)
+    np.testing.assert_allclose(values, expected, rtol=1e-8)
+    np.testing.assert_allclose(slopes[0], exact[0], rtol=1e-7)
+    assert rejected[0] == 0
+
+
+INTEGRALS = {
+    "pulse": (Pulse(1.0, 1000.0, 5.0), 5.0),
+    "train": (PulseTrain(1.0, 500.3, 5.1, 77.7, edge=2.0), 5.1 * 20),
+    "alternating": (Alternating(1.0, 1000.0, 100.0, 0.2), -600.0),
+    "sequence": (Sequence([Constant(1.0), Pulse(2.0, 1.0, 2.0)], [5.0, 10.0], 1000.0), 9.0),
+    "place": ((3 * Pulse(1.0, 1000.0, 5.0) + Step(1.0, 1500.0)).onto("u"), 515.0),
+    "window": (Constant(2.0).window(1000.0, 5.0), 10.0),
+    "gaussian": (Gaussian(1.0, 1000.0, 1.0), np.sqrt(2 * np.pi)),
+    "alpha": (Alpha(1.0, 1000.0, 0.1, 0.5), 1.0),
+    "ramp": (Ramp(1.0, 1000.0, 5.0), 997.5),
+    "data": (Data([0.0, 1.0, 0.0], 3.0, 1000.0), 3.0),
+    "held data": (Data([1.0, 1.0, 2.0], 3.0, 1000.0, interpolation="hold"), 12.0),
+    "until the end": (Pulse(1.0, 1000.0, 1000.0), 1000.0),
+}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", INTEGRALS)
+def test_steps_that_adapt_pass_over_nothing(name):
+    stimulus, integral = INTEGRALS[name]
+    options = {"inputs": stimulus, "save": [], "stepsize_controller": PID}
+    sol = nmm.simulate(Relax(0.0), 2000.0, **options)
+    np.testing.assert_allclose(sol.y1.x, integral, rtol=1e-7)
+    if name not in ("train", "gaussian", "alpha"):  # Those are curved.
+        assert sol.stats["num_rejected_steps"] == 0
+    first = nmm.simulate(Relax(0.0), 1002.0, **options)
+    second = nmm.simulate(Relax(0.0), 998.0, y0=first, **options)
+    np.testing.assert_allclose(second.y1.x, integral, rtol=1e-7)
+
+
+@pytest.mark.thorough
+def test_steps_that_adapt_end_at_pulses_in_float32_with_delays_and_by_clips_of_their_own():
+    train = PulseTrain(1.0, 20.0, 5.0, 30.0)
+    options = {"save": [], "stepsize_controller": PID}
+    connectome = nmm.Connectome([[0.0, 1.0], [0.5, 0.0]], [[0.0, 20.0], [20.0, 0.0]])
+    net = nmm.Network(Relax(0.0), connectome, nmm.coupling.Linear(G=0.0), speed=1.0, stimulus=train)
+    sol = nmm.simulate(net, 200.0, 1.0, **options)
+    np.testing.assert_allclose(sol.y1.x, 30.0, rtol=1e-8)
+    assert sol.stats["num_rejected_steps"] == 0
+    single = jax.tree.map(lambda x: x.astype(jnp.float32), (Relax(0.0), train))
+    y1 = nmm.simulate(single[0], 200.0, inputs=single[1], **options).y1
+    np.testing.assert_allclose(y1.x, 30.0, rtol=1e-5)
+    clip = diffrax.ClipStepSizeController(PID, jump_ts=[1000.0, 1005.0])
+    own = nmm.simulate(
+        Relax(0.0), 2000.0, inputs=Pulse(1.0, 1000.0, 5.0), save=[], stepsize_controller=clip
+    )
+    np.testing.assert_allclose(own.y1.x, 5.0)
+
+
 # Derivatives.
 
 

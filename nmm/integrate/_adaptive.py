@@ -12,6 +12,7 @@ from jaxtyping import Array
 from .._delays import DelayPlan, plan_delays
 from ..observe._base import grid_steps
 from ._augmented import Augmented, AugmentedField
+from ._breaks import end_at_breaks
 from ._delayed import Chunk, History, append, look_up, parse_history
 from ._problem import Problem
 from ._solution import RESULTS, Ending
@@ -158,6 +159,7 @@ def _solve(
 ) -> tuple[dict[str, Any], dict[str, Any], Any, Augmented]:
     """What was saved, with the `"end"`; Diffrax's statistics; how it ended; and the start."""
     field = AugmentedField(problem, begin)
+    controller = end_at_breaks(controller, problem.field.stimuli, begin)
 
     def integrate(terms: Any, t0: Any, t1: Any, y: Augmented, heard: Any, subs: Any) -> Any:
         return diffrax.diffeqsolve(

@@ -11,6 +11,7 @@ import lineax as lx
 from jaxtyping import Array
 
 from ..noise._base import mix, start_forcing
+from ._breaks import rounding, with_breaks
 from ._field import Diffusion, Moment, clip, fill_state
 from ._outputs import evaluate_signal
 from ._problem import Problem
@@ -40,9 +41,24 @@ class AugmentedField(eqx.Module):
     problem: Problem
     begin: Array
 
-    def moment(self, y: Augmented, heard: Any) -> Moment:
+    def moment(self, y: Augmented, heard: Any, shift: Any = 0.0) -> Moment:
         forcing = tuple(zip(y.forcing, y.forcing, strict=True))
-        return Moment((self.begin, jnp.zeros_like(self.begin)), None, forcing, None, heard)
+        shift = jnp.asarray(shift, self.begin.dtype)
+        return Moment((self.begin, shift), None, forcing, None, heard)
+
+    def shift(self, t: Any, heard: Any) -> Any:
+        """By how little stimuli are read later or earlier, ms.
+
+        A jump right at an end of what is integrated at once must not be seen from within it.
+        """
+        problem = self.problem
+        if not with_breaks(problem.field.stimuli):
+            return 0.0
+        first, last = 0.0, problem.t1
+        if heard is not None:
+            first, last = heard.start, heard.start + heard.steps * heard.delays.plan.dt
+        t, first, last = (jnp.asarray(x, jnp.result_type(t)) for x in (t, first, last))
+        return jnp.clip(t, first + 2 * rounding(first), last - 2 * rounding(last)) - t
 
     def visible(self, y: Augmented) -> Any:
         """The state of the model, within its bounds."""
@@ -105,8 +121,9 @@ class AugmentedField(eqx.Module):
 
     def drift(self, t: Any, y: Augmented, heard: Any) -> Augmented:
         field = self.problem.field
+        now = self.moment(y, heard, self.shift(t, heard))
         return Augmented(
-            state=field(t, self.visible(y), self.moment(y, heard)),
+            state=field(t, self.visible(y), now),
             forcing=[
                 n.drift(v).astype(v.dtype) for n, v in zip(field.forcing, y.forcing, strict=True)
             ],

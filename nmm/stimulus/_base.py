@@ -1,6 +1,7 @@
 """The contract of a stimulus, and how stimuli are put together."""
 
 import abc
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from .. import plot
 from .._connectome import Connectome, Region
 from .._custom_types import Parameter
 from .._declare import as_float, check_parameters, declarations, is_concrete, param
+from ._clock import flat
 
 
 class AbstractStimulus(eqx.Module):
@@ -29,6 +31,18 @@ class AbstractStimulus(eqx.Module):
         A run hands over its whole ms as `t` and what is beyond as `local`, so that a time keeps
         its small digits in float32; for everybody else `t` alone will do.
         """
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        """When it jumps, bends, or begins to change: there, steps that adapt end and start anew.
+
+        They are given as the `local` that goes with `t`. The next two after the time `t + local`
+        should be among them, others may be. By default, those of the stimuli that this one is
+        made of.
+        """
+        fields = [getattr(self, field.name) for field in dataclasses.fields(self)]
+        leaves = jax.tree.leaves(fields, is_leaf=lambda x: isinstance(x, AbstractStimulus))
+        parts = [x for x in leaves if isinstance(x, AbstractStimulus)]
+        return flat(*(part.breaks(t, local) for part in parts), jnp.zeros(0))
 
 
 class AbstractPattern(AbstractStimulus):

@@ -9,6 +9,7 @@ from .._custom_types import Parameter
 from .._declare import as_float, check_parameters, is_array_like, is_concrete, param
 from ..noise._base import check_positive
 from ._base import AbstractPattern
+from ._clock import local_time, since
 
 Interpolation = Literal["hold", "linear", "cubic"]
 Outside = Literal["zero", "hold", "repeat"]
@@ -96,13 +97,9 @@ class Data(AbstractPattern):
 
     def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
         n = len(self.values)
-        place = ((t - self.onset) + local) / self.interval
-        # Rounding must not put a sample's own time before it.
-        place = place + jnp.finfo(place.dtype).eps * (jnp.abs(place) + 2)
-        if self.outside == "repeat":
-            place = jnp.mod(place, n)
-        before = jnp.floor(place).astype(int)
-        x = place - before
+        number = self._number(t, local)
+        x = (local - self._local_time(t, number)) / self.interval
+        before = number.astype(int)
 
         def sample(k: Array) -> Array:
             return self.values[k % n if self.outside == "repeat" else jnp.clip(k, 0, n - 1)]
@@ -117,7 +114,28 @@ class Data(AbstractPattern):
                 c - a + x * (2 * a - 5 * b + 4 * c - d + x * (3 * (b - c) + d - a))
             )
         if self.outside == "zero":
-            # Samples that are held last an interval each; else the last one is a point.
-            last = n if self.interpolation == "hold" else n - 1 + 1e-6
-            value = jnp.where((place >= 0) & (place < last), value, 0.0)
+            value = jnp.where((number >= 0) & (number + x < self._end), value, 0.0)
         return self.amplitude * value
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        number = self._number(t, local) + jnp.array([1.0, 2.0], self.interval.dtype)
+        if self.outside != "repeat":
+            number = jnp.where(number < len(self.values), jnp.maximum(number, 0.0), self._end)
+        return self._local_time(t, number)
+
+    def _number(self, t: Any, local: Any) -> Array:
+        """Of the latest sample."""
+        number = jnp.round(since(t, local, self.onset) / self.interval)
+        return number - (self._local_time(t, number) > local)
+
+    def _local_time(self, t: Any, number: Array) -> Array:
+        """The time of a sample, as the `local` that goes with `t`."""
+        # Rounding must not put a sample's own time before it.
+        digits = jnp.finfo(number.dtype).eps * jnp.abs(number)
+        return local_time(t, self.onset, (number - digits) * self.interval)
+
+    @property
+    def _end(self) -> float:
+        """Place of the end: samples that are held last an interval each; else one is a point."""
+        n = len(self.values)
+        return float(n) if self.interpolation == "hold" else n - 1 + 1e-6

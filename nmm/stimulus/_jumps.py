@@ -11,7 +11,7 @@ from .._custom_types import Parameter
 from .._declare import check_parameters, is_concrete, param
 from ..noise._base import check_positive
 from ._base import AbstractPattern, check_not_negative
-from ._clock import phase, rise, since
+from ._clock import breaks_of_rise, flat, latest, local_time, phase, rise, since
 
 
 class Step(AbstractPattern):
@@ -33,6 +33,10 @@ class Step(AbstractPattern):
 
     def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
         return self.amplitude * rise(since(t, local, self.onset), self.edge)
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        del local
+        return breaks_of_rise(local_time(t, self.onset), self.edge)
 
 
 class Pulse(AbstractPattern):
@@ -60,7 +64,13 @@ class Pulse(AbstractPattern):
 
     def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
         after = since(t, local, self.onset)
-        return self.amplitude * (rise(after, self.edge) - rise(after - self.duration, self.edge))
+        past = since(t, local, self.onset, self.duration)
+        return self.amplitude * (rise(after, self.edge) - rise(past, self.edge))
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        del local
+        times = (local_time(t, self.onset), local_time(t, self.onset, self.duration))
+        return flat(*(breaks_of_rise(time, self.edge) for time in times))
 
 
 class PulseTrain(AbstractPattern):
@@ -109,6 +119,15 @@ class PulseTrain(AbstractPattern):
         there = (self._exists(number) * pulse) + (self._exists(number + 1) * coming)
         return self.amplitude * there
 
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        start = latest(t, local, self.onset, self.period)
+        number = jnp.round(since(t, start, self.onset) / self.period)
+        times = [breaks_of_rise(local_time(t, self.onset), self.edge)]
+        for k in (0, 1):
+            begin = jnp.where(self._exists(number + k), start + k * self.period, jnp.inf)
+            times += [breaks_of_rise(begin + x, self.edge) for x in (0.0, self.duration)]
+        return flat(*times)
+
     def _exists(self, number: Array) -> Array:
         return (number >= 0) & (True if self.count is None else number < self.count)
 
@@ -133,3 +152,9 @@ class Alternating(AbstractPattern):
         first = phase(t, local, self.onset, self.period) < self.duty * self.period
         started = since(t, local, self.onset) >= 0
         return self.amplitude * jnp.where(first, 1.0, -1.0) * started
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        onset = local_time(t, self.onset)
+        start = latest(t, local, self.onset, self.period)
+        times = [start + share * self.period for share in (self.duty, 1.0, 1.0 + self.duty)]
+        return flat(onset, *(jnp.where(time > onset, time, jnp.inf) for time in times))

@@ -9,6 +9,7 @@ from .._custom_types import Key, Parameter
 from .._declare import check_parameters, param
 from ..noise._base import check_positive, counter_key, counter_normals
 from ._base import AbstractPattern
+from ._clock import flat, latest
 
 
 class Noise(AbstractPattern):
@@ -38,13 +39,20 @@ class Noise(AbstractPattern):
             raise ValueError("`interval` of `Noise` should be one number for all regions.")
 
     def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
-        place = (t + local) / self.interval
-        place = place + jnp.finfo(place.dtype).eps * (jnp.abs(place) + 2)
-        before = jnp.floor(place).astype(jnp.int32)
+        start = self._start(t, local)
+        number = jnp.round((t + start) / self.interval).astype(jnp.int32)
         shape = () if self.regions is None else (self.regions,)
-        pair = before + jnp.arange(1 if self.hold else 2, dtype=jnp.int32)
-        values = counter_normals(counter_key(self.key, 0), pair, shape, place.dtype)
+        pair = number + jnp.arange(1 if self.hold else 2, dtype=jnp.int32)
+        values = counter_normals(counter_key(self.key, 0), pair, shape, start.dtype)
         if self.hold:
             return self.amplitude * values[0]
-        x = place - before
+        x = (local - start) / self.interval
         return self.amplitude * ((1 - x) * values[0] + x * values[1])
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        start = self._start(t, local)
+        return flat(start + self.interval, start + 2 * self.interval)
+
+    def _start(self, t: Any, local: Any) -> Array:
+        """The time of the latest number, as the `local` that goes with `t`."""
+        return latest(t, local, jnp.zeros_like(self.interval), self.interval)

@@ -1,4 +1,4 @@
-from collections.abc import Sequence as Several
+from collections.abc import Iterator, Sequence as Several
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from .._custom_types import Parameter
 from .._declare import as_float, is_array_like
 from ..noise._base import check_positive
 from ._base import AbstractPattern
-from ._clock import since
+from ._clock import flat, local_time, since
 
 
 class Sequence(AbstractPattern):
@@ -53,10 +53,22 @@ class Sequence(AbstractPattern):
         check_positive(self, "durations")
 
     def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
-        starts = self.onset + jnp.concatenate([jnp.zeros(1), jnp.cumsum(self.durations)])
         total: Any = 0.0
-        for part, start, end in zip(self.parts, starts[:-1], starts[1:], strict=True):
+        for part, start, end in self._times():
             there = (since(t, local, start) >= 0) & (since(t, local, end) < 0)
             # The difference is exact near the start, where alone its digits matter.
             total = total + jnp.where(there, part(t - start, local), 0.0)
         return total
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        times = []
+        for part, start, end in self._times():
+            first, last = local_time(t, start), local_time(t, end)
+            own = part.breaks(t - start, local)
+            times += [first, last, jnp.where((own > first) & (own < last), own, jnp.inf)]
+        return flat(*times)
+
+    def _times(self) -> Iterator[tuple[AbstractPattern, Array, Array]]:
+        """Each pattern with its start and end, ms."""
+        times = self.onset + jnp.concatenate([jnp.zeros(1), jnp.cumsum(self.durations)])
+        return zip(self.parts, times[:-1], times[1:], strict=True)

@@ -10,7 +10,7 @@ from .._custom_types import Parameter
 from .._declare import as_float, check_parameters, param
 from ..noise._base import check_positive
 from ._base import AbstractPattern
-from ._clock import remainder
+from ._clock import flat, local_time, remainder
 
 
 class Ramp(AbstractPattern):
@@ -32,6 +32,10 @@ class Ramp(AbstractPattern):
         done = ((t - self.onset) + local) / self.duration
         return self.amplitude * jnp.clip(done, 0.0, 1.0)
 
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        del local
+        return flat(local_time(t, self.onset), local_time(t, self.onset, self.duration))
+
 
 class Gaussian(AbstractPattern):
     r"""A bump, $A\,e^{-(t - c)^2 / 2 w^2}$.
@@ -51,6 +55,11 @@ class Gaussian(AbstractPattern):
     def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
         distance = ((t - self.centre) + local) / self.width
         return self.amplitude * jnp.exp(-(distance**2) / 2)
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        del local
+        # So that no step passes over it, from where it is 4e-6 of its peak.
+        return flat(*(local_time(t, self.centre, x * self.width) for x in (-5.0, 0.0, 5.0)))
 
 
 class Alpha(AbstractPattern):
@@ -83,6 +92,11 @@ class Alpha(AbstractPattern):
         ratio = (jnp.exp(safe - middle * after) - jnp.exp(-safe - middle * after)) / (2 * safe)
         ratio = jnp.where(small, jnp.exp(-middle * after) * (1 + x**2 / 6), ratio)
         return self.amplitude * after / (self.rise * self.decay) * ratio
+
+    def breaks(self, t: Any, local: Any = 0.0) -> Float[Array, " _"]:
+        del local
+        # And not far beyond the peak, so that no step passes over it.
+        return flat(*(local_time(t, self.onset, x) for x in (0.0, self.rise + self.decay)))
 
 
 class Sinusoid(AbstractPattern):
