@@ -94,7 +94,7 @@ def make_axes(model: Any, over: Over, mode: Layout) -> Axes:
             raise ValueError(f"`over` should name each path once, got {groups}.")
     else:
         groups = (tuple(over),) if mode == "zip" else tuple((path,) for path in over)
-    coordinates, units = {}, {}
+    coordinates, units, written = {}, {}, set()
     for path, values in over.items():
         shape = np.shape(values)
         if path == KEY:
@@ -105,6 +105,9 @@ def make_axes(model: Any, over: Over, mode: Layout) -> Axes:
                 f"`over[{path!r}]` should hold one value a cell, got the shape {shape}."
             )
         for name, leaf in _paths.read(model, path).items():
+            if name in written:
+                raise ValueError(f"`over` should lead to each array once, got `{name}` twice.")
+            written.add(name)
             _written_shape(model, name, leaf, shape[1:])
             values = np.asarray(values, leaf.dtype)
             declared = _paths.declaration(model, name)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+# Of files that were begun and never ended; a write takes seconds.
+_STALE = 3600.0
 
 
 def write(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -42,16 +46,23 @@ class Folder:
 
     - `path`: of the folder, which is made if need be.
     - `identity`: what the work is, by name; a folder that holds other work is refused.
+    - `shared`: whether all processes do this work together: then the first one writes.
     """
 
-    def __init__(self, path: Any, identity: Mapping[str, str]):
+    def __init__(self, path: Any, identity: Mapping[str, str], *, shared: bool = False):
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
+        self.shared = shared
         self._identity = json.dumps(dict(identity))
+        self._writes = not shared or jax.process_index() == 0
+        for left in self.path.glob(".*.npz.*") if self._writes else ():
+            if time.time() - left.stat().st_mtime > _STALE:
+                left.unlink(missing_ok=True)
 
     def write(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Writes one file of the work."""
-        write(self.path / f"{name}.npz", {"identity": np.array(self._identity), **arrays})
+        if self._writes:
+            write(self.path / f"{name}.npz", {"identity": np.array(self._identity), **arrays})
 
     def names(self, prefix: str) -> list[str]:
         """The files there are, in order."""
@@ -67,7 +78,8 @@ class Folder:
         arrays = read(self.path / f"{name}.npz")
         if arrays is None:
             return None
-        there, here = json.loads(str(arrays.pop("identity"))), json.loads(self._identity)
+        there = json.loads(str(arrays.pop("identity", "{}")))
+        here = json.loads(self._identity)
         for what in here:
             if there.get(what) != here[what]:
                 raise ValueError(
@@ -77,7 +89,8 @@ class Folder:
         return arrays
 
     def remove(self, name: str) -> None:
-        (self.path / f"{name}.npz").unlink(missing_ok=True)
+        if self._writes:
+            (self.path / f"{name}.npz").unlink(missing_ok=True)
 
 
 def to_arrays(tree: Any, name: str) -> dict[str, np.ndarray]:
@@ -87,8 +100,18 @@ def to_arrays(tree: Any, name: str) -> dict[str, np.ndarray]:
 
 
 def from_arrays(like: Any, arrays: Mapping[str, np.ndarray], name: str) -> Any:
-    """A PyTree like the one given, with the leaves of `to_arrays`."""
+    """A PyTree like the one given, with the leaves of `to_arrays`.
+
+    **Raises:**
+
+    - `ValueError` if there are not as many.
+    """
     leaves, structure = jax.tree.flatten(like)
+    there = sum(key.startswith(f"{name}/") for key in arrays)
+    if there != len(leaves):
+        raise ValueError(
+            f"`checkpoint` should hold this very work, of {len(leaves)} arrays a step, got {there}."
+        )
     new = [_like(leaf, arrays[f"{name}/{i}"]) for i, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, new)
 

@@ -13,8 +13,10 @@ from jaxtyping import PyTree
 
 from nmm._extras import require
 
+from ._devices import one_by_one
 from ._loop import AbstractMethod, Row
 from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split
+from ._non_finite import OnNonFinite, noted, report
 from ._parameters import Parameters
 
 
@@ -59,16 +61,18 @@ class _Normal:
         return self._generator.standard_normal(shape)
 
 
-@eqx.filter_jit
-def _population(
-    loss: Loss, parameters: Parameters, x: PyTree, key: Any, seeds: int
-) -> dict[str, Any]:
+def _population(shared: tuple[Loss, Parameters, Any, int], x: PyTree) -> dict[str, Any]:
+    loss, parameters, key, seeds = shared
+
     def one(x: PyTree) -> dict[str, Any]:
         value, parts = split(mean_over_seeds(loss, parameters.model_at(x), key, seeds))
         parts.pop(RESIDUALS, None)
         return {LOSS: value, **parameters.from_unconstrained(x), **parts}
 
     return jax.vmap(one)(x)
+
+
+_compiled = eqx.filter_jit(_population)
 
 
 @dataclasses.dataclass
@@ -81,6 +85,7 @@ class Search(AbstractMethod):
     key: Any
     fresh_noise: bool
     seeds: int
+    on_non_finite: OnNonFinite
 
     def __post_init__(self) -> None:
         self._module = require("cma", "evo")
@@ -110,17 +115,36 @@ class Search(AbstractMethod):
             key = jax.random.fold_in(key, n)
         candidates = carry.ask()
         x = self._numbers(candidates)
-        table = jax.device_get(_population(self.loss, self.parameters, x, key, self.seeds))
+        table = self._evaluate(x, key, n)
         losses = np.asarray(table[LOSS], float)
         if not np.any(np.isfinite(losses)):
             row = {name: values[0] for name, values in table.items()}
-            return carry, row, f"stopped: No candidate of step {n} has a finite loss."
+            values = {path: table[path] for path in self.parameters.constraints}
+            ending = report("No candidate has a finite loss", n, values, self.on_non_finite)
+            return carry, row, None if self.on_non_finite == "skip" else ending
         worst = np.max(losses[np.isfinite(losses)])
         carry.tell(candidates, np.where(np.isfinite(losses), losses, worst + abs(worst) + 1))
         best = np.nanargmin(np.where(np.isfinite(losses), losses, np.nan))
         ending = ", ".join(carry.stop()) or None
         row = {name: values[best] for name, values in table.items()}
         return carry, row, ending and f"converged ({ending})"
+
+    def _evaluate(self, x: PyTree, key: Any, n: int) -> dict[str, Any]:
+        """The table of a population. Candidates for which the loss raises are not finite."""
+        shared = (self.loss, self.parameters, key, self.seeds)
+        try:
+            return jax.device_get(_compiled(shared, x))
+        except eqx.EquinoxRuntimeError:
+            good, found, errors = one_by_one(_population, shared, x)
+        values = jax.device_get(jax.vmap(self.parameters.from_unconstrained)(x))
+        if not len(good):
+            with noted(n, lambda: values):
+                raise next(iter(errors.values()))
+        table = {}
+        for name, of_good in found.items():
+            table[name] = np.full((len(good) + len(errors), *of_good.shape[1:]), np.nan)
+            table[name][good] = of_good
+        return table | values
 
     def pack(self, carry: Any) -> dict[str, np.ndarray]:
         return {"strategy": np.frombuffer(pickle.dumps(carry), np.uint8)}

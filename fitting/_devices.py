@@ -32,12 +32,48 @@ def _on_all(function: Function, shared: Any, cells: PyTree, mesh: Mesh) -> PyTre
     )
 
 
+def one_by_one(
+    function: Function, shared: Any, cells: PyTree
+) -> tuple[np.ndarray, PyTree, dict[int, eqx.EquinoxRuntimeError]]:
+    """`function(shared, cells)` where it raises for some cells, here and each by itself.
+
+    **Returns:**
+
+    The numbers of the cells that went well, their results (`None` without any), and the errors of
+    the others by number.
+    """
+    results, errors = {}, {}
+    for i in range(len(jax.tree.leaves(cells)[0])):
+        one = jax.tree.map(lambda x, i=i: x[i : i + 1], cells)
+        try:
+            results[i] = jax.device_get(_on_one(function, shared, one))
+        except eqx.EquinoxRuntimeError as error:
+            errors[i] = error
+    good = np.array(list(results), int)
+    together = jax.tree.map(lambda *x: np.concatenate(x), *results.values()) if results else None
+    return good, together, errors
+
+
+def check_same(values: Any) -> None:
+    """Refuses what was read from a checkpoint if it is not the same in all processes.
+
+    **Raises:**
+
+    - `ValueError` if it is not.
+    """
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        everywhere = multihost_utils.process_allgather(np.asarray(values))
+        if not np.all(everywhere == values):
+            raise ValueError("`checkpoint` should be a folder that all processes share.")
+
+
 class Devices:
-    """All devices, also those of other processes."""
+    """All devices, also those of other processes, which all make the same calls."""
 
     def __init__(self) -> None:
         self.count = jax.device_count()
-        self.first = jax.process_index() == 0
         self._mesh: Mesh | None = None
         if self.count > 1:
             self._mesh = jax.make_mesh((self.count,), ("cells",), axis_types=(AxisType.Auto,))
@@ -47,46 +83,54 @@ class Devices:
         return -(-size // self.count) * self.count
 
     def run(self, function: Function, shared: Any, cells: PyTree) -> PyTree:
-        """`function(shared, cells)` in NumPy, for a multiple of `count` cells."""
-        if self._mesh is None:
-            return jax.device_get(_on_one(function, shared, cells))
-        shared = jax.tree.map(lambda x: self._put(x, PartitionSpec()), shared)
-        cells = jax.tree.map(lambda x: self._put(x, PartitionSpec("cells")), cells)
-        results = _on_all(function, shared, cells, self._mesh)
-        if jax.process_count() == 1:
-            return jax.device_get(results)
-        from jax.experimental import multihost_utils
-
-        return multihost_utils.process_allgather(results, tiled=True)
-
-    def bytes_of(self, function: Function, shared: Any, cells: PyTree) -> int | None:
-        """What `run` takes on each device; `None` where the backend does not tell."""
-        if self._mesh is None:
-            lowered = _on_one.lower(  # pyright: ignore[reportFunctionMemberAccess]
-                function, shared, cells
-            )
-        else:
-            shared = jax.tree.map(lambda x: self._put(x, PartitionSpec()), shared)
-            cells = jax.tree.map(lambda x: self._put(x, PartitionSpec("cells")), cells)
-            lowered = _on_all.lower(  # pyright: ignore[reportFunctionMemberAccess]
-                function, shared, cells, self._mesh
-            )
-        usage = lowered.compile().compiled.memory_analysis()
-        return usage and usage.temp_size_in_bytes + usage.output_size_in_bytes
-
-    def check_same(self, values: np.ndarray) -> None:
-        """Refuses values that are not the same in all processes.
+        """`function(shared, cells)` in NumPy, for a multiple of `count` cells.
 
         **Raises:**
 
-        - `ValueError` if they are not.
+        - In all processes what is raised in any of them.
         """
-        if jax.process_count() > 1:
-            from jax.experimental import multihost_utils
+        if self._mesh is None:
+            return jax.device_get(_on_one(function, shared, cells))
+        shared, cells = self._placed(shared, cells)
+        if jax.process_count() == 1:
+            return jax.device_get(_on_all(function, shared, cells, self._mesh))
+        from jax.experimental import multihost_utils
 
-            everywhere = multihost_utils.process_allgather(np.asarray(values))
-            if not np.all(everywhere == values):
-                raise ValueError("`checkpoint` should be a folder that all processes share.")
+        results, error = None, None
+        try:
+            results = jax.block_until_ready(_on_all(function, shared, cells, self._mesh))
+        except Exception as raised:  # Of any kind: nobody should wait for this process.
+            error = raised
+        # A process that gathers results waits for all the others, so all need to have some.
+        kind = 0 if error is None else 1 if isinstance(error, eqx.EquinoxRuntimeError) else 2
+        worst = np.max(multihost_utils.process_allgather(np.asarray(kind)))
+        if worst == 0:
+            return multihost_utils.process_allgather(results, tiled=True)
+        if error is not None and kind == worst:
+            raise error
+        raised_elsewhere = eqx.EquinoxRuntimeError if worst == 1 else RuntimeError
+        raise raised_elsewhere("An error was raised in another process.")
+
+    def lower(self, function: Function, shared: Any, cells: PyTree) -> Any:
+        """What `run` compiles, lowered."""
+        if self._mesh is None:
+            return _on_one.lower(  # pyright: ignore[reportFunctionMemberAccess]
+                function, shared, cells
+            )
+        return _on_all.lower(  # pyright: ignore[reportFunctionMemberAccess]
+            function, *self._placed(shared, cells), self._mesh
+        )
+
+    def bytes_of(self, function: Function, shared: Any, cells: PyTree) -> int | None:
+        """What `run` takes on each device; `None` where the backend does not tell."""
+        usage = self.lower(function, shared, cells).compile().compiled.memory_analysis()
+        return usage and usage.temp_size_in_bytes + usage.output_size_in_bytes
+
+    def _placed(self, shared: Any, cells: PyTree) -> tuple[Any, PyTree]:
+        return (
+            jax.tree.map(lambda x: self._put(x, PartitionSpec()), shared),
+            jax.tree.map(lambda x: self._put(x, PartitionSpec("cells")), cells),
+        )
 
     def _put(self, x: Any, spec: PartitionSpec) -> Any:
         """An array of which each device has its part, or all."""

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from nmm._custom_types import Key
+from nmm.integrate._problem import check_key
 
-from ._loss import RESIDUALS, Loss, call, outputs
+from ._loss import RESIDUALS, Loss, call, check_call, outputs
 
 
 @eqx.filter_jit
@@ -39,6 +40,8 @@ def evaluate(loss: Loss, model: Any, key: Key, *, seeds: int = 8) -> dict[str, n
     """
     if seeds < 1:
         raise ValueError(f"`seeds` should be at least 1, got {seeds}.")
+    check_call(loss, has_key=True)
+    check_key(key)
     values = jax.device_get(_each(loss, model, jax.random.split(key, seeds)))
     values.pop(RESIDUALS, None)
     return values

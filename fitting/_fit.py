@@ -1,25 +1,29 @@
 """Fitting: one loss, and every way to move the parameters."""
 
-import functools
 import math
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+import equinox as eqx
 import jax
 import optax
 
 from nmm._custom_types import Key
+from nmm.integrate._problem import check_key
 
 from ._checkpoint import Folder
 from ._cma import CMA, Search
-from ._descent import Descent, OnNonFinite
+from ._descent import Descent
 from ._evaluate import evaluate
 from ._fit_result import FitResult, collect
 from ._gradient import Mode
 from ._loop import run
-from ._loss import LOSS, Loss
+from ._loss import LOSS, Loss, check_call, message
+from ._non_finite import OnNonFinite
+from ._optimizers import default_optimizer, name_of_optimizer
 from ._parameters import Free, free_parameters
 from ._provenance import gather
 from ._solver import Solver
@@ -29,11 +33,6 @@ Optimizer: TypeAlias = Any
 """Of Optax, of Optimistix, or a `fitting.CMA`."""
 
 _FRESH_SEEDS = 4
-
-
-@functools.cache
-def default_optimizer() -> optax.GradientTransformation:
-    return optax.adam(0.05)
 
 
 def fit(
@@ -96,15 +95,18 @@ def fit(
     - `on_non_finite`: when the loss or its gradient is non-finite, or the compiled loss raises (as
         `nmm.simulate` does when a run diverges): `"stop"` there with a warning, `"skip"` the step
         with a warning (and go on with other noise; without fresh noise it stops), `"shrink"` the
-        step that led there to half, again and again, or `"raise"`.
+        step that led there to half, again and again, or `"raise"`. Methods of Optimistix choose
+        their steps themselves, and stop unless they are to raise; for `fitting.CMA` it counts where
+        no candidate is finite, and `"skip"` draws others.
     - `callback`: called after each step as `callback(step, values)` with the values that `history`
         keeps; the fit ends if it returns something true.
     - `checkpoint`: a folder. Every so many steps, and at the end, what was reached is written to
         it; the same call with the same folder goes on from there after a kill, with the same
         numbers bit for bit, or with more `steps` after an end.
     - `every`: how many steps there are between two writes.
-    - `memory`: bytes that a gradient may take in `"auto"` mode. Where the reverse mode takes more,
-        the forward mode is used.
+    - `memory`: bytes that a step may take in `"auto"` mode, as far as the backend tells. The mode
+        expected to be faster is used if it fits, else the other one; where neither does, the one
+        that takes less, with a warning.
 
     **Returns:**
 
@@ -119,44 +121,51 @@ def fit(
     """
     check_options(mode, on_non_finite, steps=steps, seeds=seeds, every=every)
     began = time.perf_counter()
-    named = name_of_optimizer(optimizer)
     optimizer = default_optimizer() if optimizer is None else optimizer
     parameters = free_parameters(model, free)
+    check_call(loss, key is not None)
+    check_key(key)
     if isinstance(optimizer, optax.GradientTransformation):
         chosen = "reverse" if mode == "auto" else mode
         training = Training(loss, parameters, optimizer, fresh_noise, chosen, seeds)
         method = Descent(training, key, on_non_finite, memory if mode == "auto" else None)
     elif isinstance(optimizer, CMA):
-        method = Search(loss, parameters, optimizer, key, fresh_noise, seeds)
+        method = Search(loss, parameters, optimizer, key, fresh_noise, seeds, on_non_finite)
     else:
-        method, fresh_noise = Solver(loss, parameters, optimizer, key, mode, seeds), False
+        method = Solver(loss, parameters, optimizer, key, mode, seeds, on_non_finite)
+        fresh_noise = False
     options = {
-        "optimizer": named, "mode": mode, "fresh_noise": fresh_noise, "seeds": seeds,
-        "on_non_finite": on_non_finite,
+        "optimizer": name_of_optimizer(optimizer), "mode": mode, "fresh_noise": fresh_noise,
+        "seeds": seeds, "on_non_finite": on_non_finite,
     }  # fmt: skip
     provenance = gather(loss, model, key, options)
     folder = None
     if checkpoint is not None:
-        folder = Folder(checkpoint, provenance.identity(parameters))
+        identity = provenance.identity(free=parameters.constraints, optimizer=optimizer, loss=loss)
+        folder = Folder(checkpoint, identity)
     x, rows, outcome = run(
         method, steps, folder=folder, every=every, progress=progress, callback=callback
     )
     if isinstance(method, Descent):
         provenance.options["mode"] = method.training.mode
     result = collect(parameters, x, rows, outcome, provenance.after(began))
-    if key is None or fresh_noise or not rows:
+    if key is None or fresh_noise or not rows or outcome == "interrupted":
         return result
-    fresh = evaluate(loss, result.model, jax.random.fold_in(key, steps), seeds=_FRESH_SEEDS)
-    return result.with_fresh_loss(fresh[LOSS])
+    return result.with_fresh_loss(
+        loss_on_other_noise(loss, result.model, jax.random.fold_in(key, steps))
+    )
 
 
-def name_of_optimizer(optimizer: Any) -> str:
-    """In a few words."""
-    if optimizer is None:
-        return "Adam at a learning rate of 0.05"
-    if isinstance(optimizer, optax.GradientTransformation):
-        return "a gradient transformation of Optax"
-    return repr(optimizer) if isinstance(optimizer, CMA) else type(optimizer).__name__
+def loss_on_other_noise(loss: Loss, model: Any, key: Key, part: str = LOSS) -> Any:
+    """The losses for a few draws of the noise; `None`, with a warning, if they raise an error."""
+    try:
+        return evaluate(loss, model, key, seeds=_FRESH_SEEDS)[part]
+    except eqx.EquinoxRuntimeError as error:
+        warnings.warn(
+            f"The loss raised an error for noise that was not fitted: {message(error)}",
+            stacklevel=3,
+        )
+        return None
 
 
 def check_options(mode: str = "auto", on_non_finite: str = "stop", **counts: int) -> None:

@@ -111,12 +111,31 @@ def collect(
 ) -> FitResult:
     """The result of a fit that reached the free numbers `x` by these rows."""
     history = {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
-    losses = history.get(LOSS, np.empty(0))
-    finite = np.flatnonzero(np.isfinite(losses))
-    best, best_loss = parameters.model, float("nan")
-    if finite.size:
-        lowest = finite[np.argmin(losses[finite])]
-        values = {path: jnp.asarray(history[path][lowest]) for path in parameters.constraints}
-        best, best_loss = _paths.replace(best, values), float(losses[lowest])
+    best, best_loss = lowest(parameters, history)
     model = parameters.model if x is None else parameters.model_at(x)
     return FitResult(parameters, model, best, best_loss, history, outcome, provenance)
+
+
+def lowest(parameters: Parameters, history: dict[str, Any]) -> tuple[Any, float]:
+    """The model with the lowest loss of a history, and that loss."""
+    losses = history.get(LOSS, np.empty(0))
+    finite = np.flatnonzero(np.isfinite(losses))
+    if not finite.size:
+        return parameters.model, float("nan")
+    n = int(finite[np.argmin(losses[finite])])
+    return model_in(parameters, history, n), float(losses[n])
+
+
+def model_in(parameters: Parameters, history: dict[str, Any], n: int) -> Any:
+    """The model of step `n` of a history."""
+    values = {path: jnp.asarray(history[path][n]) for path in parameters.constraints}
+    return _paths.replace(parameters.model, values)
+
+
+def outcome_of(rows: list[dict[str, Any]], outcome: str) -> str:
+    """How one of several fits ended: as all did, unless it was not finite from some step on."""
+    bad = [not np.isfinite(row[LOSS] + row.get("gradient_norm", 0.0)) for row in rows]
+    since = len(bad)
+    while since and bad[since - 1]:
+        since -= 1
+    return outcome if since == len(bad) else f"{outcome}, not finite from step {since} on"

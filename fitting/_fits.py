@@ -22,7 +22,7 @@ class Fits(eqx.Module):
     - `fits`: a `fitting.FitResult` each.
     - `losses`: by which they are compared: with a key, the mean over draws of the noise that no fit
         had, the same draws for all of one loss; else the loss in the last step. NaN where there is
-        none.
+        none, as for a start that was given up.
     - `labels`: of the fits.
     - `dim`: what they are: `"start"` or `"subject"`.
     """
@@ -62,6 +62,8 @@ class Fits(eqx.Module):
     def agreement(self) -> dict[str, dict[str, float]]:
         """By regional path, how far the fits agree on which region has which value.
 
+        Fits without a loss (given up, or not finite) are left aside.
+
         **Returns:**
 
         `"correlation"` over regions, the mean of all pairs of fits; `"between regions"`, the
@@ -70,7 +72,8 @@ class Fits(eqx.Module):
         should not be interpreted.
         """
         report = {}
-        for path, values in self.values.items():
+        for path, of_all in self.values.items():
+            values = of_all[np.isfinite(self.losses)]
             if values.ndim != 2 or len(values) < 2:
                 continue
             with np.errstate(invalid="ignore"):
@@ -85,17 +88,20 @@ class Fits(eqx.Module):
     def to_xarray(self) -> Any:
         """The table of the fits as an `xarray.Dataset`: loss, and start and end of each path.
 
+        Values of all regions have the dimension `"region"`, others dimensions of their own.
+
         **Raises:**
 
         - `ModuleNotFoundError` without xarray: `pip install nmm[data]`.
         """
         xr = require("xarray", "data")
         arrays: dict[str, Any] = {LOSS: (self.dim, self.losses)}
+        regions = getattr(self.fits[0].model, "shape", ())
         units = self.fits[0].parameters.units
         for path, values in self.values.items():
             dims = [self.dim, *(f"{path}_{i}" for i in range(values.ndim - 1))]
-            if values.ndim == 2:
-                dims[1] = "region"
+            if values.shape[1:] == regions:
+                dims[1:] = ["region"] * len(regions)
             starts = np.stack([np.asarray(fit.parameters.start[path]) for fit in self.fits])
             attributes = {"units": units[path]} if units[path] else {}
             arrays[path] = (dims, values, attributes)

@@ -1,6 +1,7 @@
 """Fits of many subjects in one program: each by itself, or with what they share."""
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +16,10 @@ from nmm._custom_types import Key
 
 from . import _paths
 from ._constraints import AbstractConstraint
-from ._fit import fit
-from ._fit_result import FitResult
+from ._fit import fit, loss_on_other_noise
+from ._fit_result import FitResult, lowest, model_in, outcome_of
 from ._fits import Fits
-from ._loss import LOSS, Loss, call
+from ._loss import LOSS, RESIDUALS, Loss, call, check_call, split
 from ._parameters import Free, Parameters, free_parameters
 from ._structures import Tied
 
@@ -73,34 +74,90 @@ class _GroupLoss(eqx.Module):
     - `batches`: the data of subjects of equal shapes, in front, with their numbers.
     - `constraints`: of what each has of its own.
     - `spread`: the standard deviation between subjects, in unconstrained numbers.
+    - `shared`: the paths that all have in common.
+    - `forward`: whether the gradient is taken in forward mode.
     """
 
     loss: Loss
     batches: tuple[tuple[tuple[int, ...], Any], ...]
     constraints: dict[str, Any]
     spread: float
+    shared: tuple[str, ...]
+    forward: bool
 
     def __call__(self, group: _Group, key: Key | None = None) -> Any:
         count = sum(len(members) for members, _ in self.batches)
         keys = None if key is None else jax.random.split(key, count)
 
-        def one(own: Mapping[str, Array], data: Any, key: Key | None) -> Array:
-            output = call(lambda model, *k: self.loss(model, data, *k), group.subject(own), key)
-            return jnp.asarray(output[0] if isinstance(output, tuple) else output)
+        # All that a gradient is taken of is in `common` and `own`.
+        model = eqx.combine(
+            jax.lax.stop_gradient(eqx.filter(group.shared, eqx.is_inexact_array)), group.shared
+        )
+        common = {path: _paths.read(group.shared, path)[path] for path in self.shared}
+        score = _score if self.forward else _apart
 
-        losses = jnp.zeros(count)
+        def one(own: Mapping[str, Array], data: Any, key: Key | None) -> Any:
+            return score({**common, **own}, (self.loss, model, data, key))
+
+        each: dict[str, Array] = {}
         for members, data in self.batches:
             where = np.array(members)
             own = {path: values[where] for path, values in group.own.items()}
             mine = None if keys is None else keys[where]
-            each = jax.vmap(one, in_axes=(0, 0, None if keys is None else 0))(own, data, mine)
-            losses = losses.astype(each.dtype).at[where].set(each)
-        total = jnp.mean(losses)
+            found = jax.vmap(one, in_axes=(0, 0, None if keys is None else 0))(own, data, mine)
+            for name, values in found.items():
+                of_all = each.setdefault(name, jnp.zeros((count, *values.shape[1:]), values.dtype))
+                if of_all.shape[1:] != values.shape[1:]:
+                    raise ValueError(
+                        f"The part `{name}` of the loss should have one shape for all subjects, "
+                        f"got {of_all.shape[1:]} and {values.shape[1:]}."
+                    )
+                each[name] = of_all.at[where].set(values)
+        losses = each.pop(LOSS)
+        good = jnp.isfinite(losses)
+        # One that is not finite should not stop the others; all of them are NaN.
+        total = jnp.sum(jnp.where(good, losses, 0)) / jnp.sum(good)
         if math.isfinite(self.spread):
             for path, constraint in self.constraints.items():
                 x = jax.vmap(constraint.to_unconstrained)(group.own[path])
                 total += 0.5 * jnp.sum(jnp.var(x, axis=0)) / self.spread**2
-        return total, {_EACH: losses}
+        return total, {_EACH: losses, **each}
+
+
+def _score(values: Mapping[str, Array], rest: Any) -> dict[str, Array]:
+    """Loss and parts of one subject."""
+    loss, model, data, key = rest
+    model = _paths.replace(model, values)
+    value, parts = split(call(lambda model, *key: loss(model, data, *key), model, key))
+    parts.pop(RESIDUALS, None)
+    return {LOSS: value, **parts}
+
+
+@eqx.filter_custom_vjp
+def _apart(values: Mapping[str, Array], rest: Any) -> dict[str, Array]:
+    """The same, with a gradient of 0 where the loss is not finite.
+
+    In reverse mode the loss of such a subject would make the gradient of what all share NaN, even
+    under the weight 0.
+    """
+    return _score(values, rest)
+
+
+@_apart.def_fwd
+def _apart_forward(perturbed: Any, values: Mapping[str, Array], rest: Any) -> Any:
+    del perturbed
+    found, pull = jax.vjp(lambda values: _score(values, rest), dict(values))
+    return found, (pull, jnp.isfinite(found[LOSS]))
+
+
+@_apart.def_bwd
+def _apart_backward(
+    residuals: Any, cotangents: Any, perturbed: Any, values: Mapping[str, Array], rest: Any
+) -> Any:
+    del perturbed, values, rest
+    pull, good = residuals
+    (gradient,) = pull(cotangents)
+    return jax.tree.map(lambda g: jnp.where(good, g, 0), gradient)
 
 
 def fit_group(
@@ -128,11 +185,15 @@ def fit_group(
     ```
 
     The loss of the group is the mean over subjects; each has noise of its own. Data of different
-    shapes (recordings of different lengths) are simulated in one batch for each shape.
+    shapes (recordings of different lengths) are simulated in one batch for each shape. A subject
+    whose loss is not finite is left out of the mean, and stops no other: its `outcome` says so, and
+    its `model` is the last one with a loss. (A loss that raises stops all: pass `throw=False` to
+    `nmm.simulate`.)
 
     **Arguments:**
 
-    - `loss`: `loss(model, data, key)`, or `loss(model, data)` without a key, of one subject.
+    - `loss`: `loss(model, data, key)`, or `loss(model, data)` without a key, of one subject. The
+        parts that it returns are kept in the history of each.
     - `model`: at which all start.
     - `free`: as in `fitting.fit`, of one subject.
     - `data`: of each subject, by name or in order: any PyTree of arrays.
@@ -143,8 +204,9 @@ def fit_group(
 
     **Returns:**
 
-    The `fitting.Fits` of the subjects, whose `to_xarray()` is the table of the group, and the
-    `fitting.FitResult` of the group as a whole.
+    The `fitting.Fits` of the subjects, whose `to_xarray()` is the table of the group, and whose
+    losses are, with a key, those for other draws of the noise; and the `fitting.FitResult` of the
+    group as a whole, which is best where the mean is.
 
     **Raises:**
 
@@ -157,12 +219,15 @@ def fit_group(
     if not spread > 0:
         raise ValueError(f"`spread` should be positive, got {spread}.")
     parameters = free_parameters(model, free)
-    common = set(shared)
-    unknown = common - parameters.constraints.keys()
-    if unknown or any(isinstance(c, Tied) for c in parameters.constraints.values()):
+    check_call(loss, key is not None, "model", "data")
+    tied = [path for path, c in parameters.constraints.items() if isinstance(c, Tied)]
+    if tied:
+        raise ValueError(f"`free` should have no `fitting.Tied` in a group, got it for {tied}.")
+    common = (shared,) if isinstance(shared, str) else tuple(dict.fromkeys(shared))
+    if not parameters.constraints.keys() >= set(common):
         raise ValueError(
-            f"`shared` should name free parameters, none of them tied, of "
-            f"{list(parameters.constraints)}, got {sorted(common)}."
+            f"`shared` should name free parameters, of {list(parameters.constraints)}, got "
+            f"{list(common)}."
         )
     own = {path: c for path, c in parameters.moved.items() if path not in common}
     if not own:
@@ -170,13 +235,21 @@ def fit_group(
     values = {p: jnp.stack([parameters.start[p]] * len(subjects)) for p in own}
     every = {f"shared.{path}": parameters.constraints[path] for path in common}
     every |= {f"own.{path}": _Stacked(constraint) for path, constraint in own.items()}
-    group_loss = _GroupLoss(loss, _batches(subjects), own, float(spread))
+    forward = options.get("mode") == "forward"
+    group_loss = _GroupLoss(loss, _batches(subjects), own, float(spread), common, forward)
     result = fit(
         group_loss, _Group(parameters.model, values), every, key=key, checkpoint=checkpoint,
         **options,
     )  # fmt: skip
     fits = tuple(_of_subject(result, parameters, i) for i in range(len(subjects)))
-    losses = np.array([fit.history[LOSS][-1] if fit.history else np.nan for fit in fits])
+    losses = np.array([fit.history[LOSS][-1] if fit.history else np.nan for fit in fits], float)
+    failed = [name for name, loss in zip(names, losses, strict=True) if not np.isfinite(loss)]
+    if failed and result.history:
+        warnings.warn(f"The loss of the subjects {failed} is not finite.", stacklevel=2)
+    if key is not None and result.history and result.outcome != "interrupted":
+        fresh = jax.random.fold_in(key, len(result.history[LOSS]))
+        other = loss_on_other_noise(group_loss, result.model, fresh, part=_EACH)
+        losses = np.full_like(losses, np.nan) if other is None else np.mean(other, axis=0)
     return Fits(fits, losses, names, "subject"), result
 
 
@@ -194,10 +267,6 @@ def _batches(subjects: list[Any]) -> tuple[tuple[tuple[int, ...], Any], ...]:
 
 def _of_subject(result: FitResult, parameters: Parameters, i: int) -> FitResult:
     """The part of the group's result that is about one subject."""
-
-    def model_of(group: _Group) -> Any:
-        return group.subject({path: values[i] for path, values in group.own.items()})
-
     history = {}
     for name, values in result.history.items():
         if name == _EACH:
@@ -206,9 +275,13 @@ def _of_subject(result: FitResult, parameters: Parameters, i: int) -> FitResult:
             history[name.removeprefix("own.")] = values[:, i]
         elif name.startswith("shared."):
             history[name.removeprefix("shared.")] = values
-    losses = history.get(LOSS, np.empty(0))
-    best = float(np.nanmin(losses)) if np.any(np.isfinite(losses)) else math.nan
-    return FitResult(
-        parameters, model_of(result.model), model_of(result.best), best, history, result.outcome,
-        result.provenance,
-    )  # fmt: skip
+        elif name not in (LOSS, "gradient_norm"):  # Those are of the group.
+            history[name] = values[:, i]
+    rows = [{LOSS: loss} for loss in history.get(LOSS, ())]
+    outcome = outcome_of(rows, result.outcome)
+    best, best_loss = lowest(parameters, history)
+    model = result.model.subject({path: values[i] for path, values in result.model.own.items()})
+    if outcome != result.outcome:
+        finite = np.flatnonzero(np.isfinite(history[LOSS]))
+        model = model_in(parameters, history, int(finite[-1])) if finite.size else parameters.model
+    return FitResult(parameters, model, best, best_loss, history, outcome, result.provenance)

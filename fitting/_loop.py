@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ._checkpoint import Folder, from_arrays, to_arrays
+from ._devices import check_same
 from ._loss import LOSS
 from ._progress import progress_bar
 
@@ -53,6 +54,8 @@ def run(
     The free numbers reached, the rows, and why it ended.
     """
     carry, rows, outcome = _resume(method, folder)
+    if folder is not None and folder.shared:
+        check_same(len(rows))
     if outcome in ("interrupted", "completed"):
         outcome = ""
     if len(rows) > steps:

@@ -1,5 +1,7 @@
 """How a loss is called, and what it may return."""
 
+import inspect
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -27,12 +29,39 @@ def call(loss: Loss, model: Any, key: Key | None) -> Any:
     return loss(model) if key is None else loss(model, key)
 
 
+def check_call(loss: Loss, has_key: bool, *given: str) -> None:
+    """Refuses a loss that does not take what it is going to be given.
+
+    **Raises:**
+
+    - `TypeError` if it does not.
+    """
+    try:
+        signature = inspect.signature(loss)
+    except (TypeError, ValueError):  # Some callables have none.
+        return
+    given = (*(given or ("model",)), *(["key"] if has_key else []))
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        hint = "leave out `key`" if has_key else "pass `key`"
+        raise TypeError(
+            f"`loss` should be called as loss({', '.join(given)}), got loss{signature}; or {hint}."
+        ) from error
+
+
 def mean_over_seeds(loss: Loss, model: Any, key: Key | None, seeds: int) -> Any:
-    """What the loss returns, averaged over as many keys split from `key`."""
+    """What the loss returns, averaged over as many keys split from `key`.
+
+    Of residuals all are kept, such that the sum of their squares is the average of the sums.
+    """
     if key is None or seeds == 1:
         return call(loss, model, key)
     each = jax.vmap(lambda key: call(loss, model, key))(jax.random.split(key, seeds))
-    return jax.tree.map(lambda values: jnp.mean(values, axis=0), each)
+    mean = jax.tree.map(lambda values: jnp.mean(values, axis=0), each)
+    if _is_pair(each) and RESIDUALS in each[1]:
+        mean[1][RESIDUALS] = jnp.ravel(each[1][RESIDUALS]) / math.sqrt(seeds)
+    return mean
 
 
 def split(output: Any) -> tuple[Float[Array, ""], dict[str, Array]]:

@@ -12,22 +12,21 @@ import optax
 from jaxtyping import PyTree
 
 from nmm._custom_types import Key
+from nmm.integrate._problem import check_key
 
 from ._checkpoint import Folder
 from ._constraints import Interval
-from ._evaluate import evaluate
-from ._fit import check_options, default_optimizer, name_of_optimizer
-from ._fit_result import collect
+from ._fit import check_options, loss_on_other_noise
+from ._fit_result import collect, outcome_of
 from ._fits import Fits
-from ._gradient import Mode, forward_is_faster
+from ._gradient import Mode
 from ._loop import run
-from ._loss import LOSS, Loss
+from ._loss import LOSS, Loss, check_call
+from ._optimizers import default_optimizer, name_of_optimizer
 from ._parameters import Free, Parameters, free_parameters
 from ._provenance import gather
 from ._side_by_side import SideBySide
 from ._training import Training
-
-_SEEDS = 4
 
 
 def multi_start(
@@ -55,7 +54,9 @@ def multi_start(
     fits.best.model, fits.agreement()
     ```
 
-    A start that is not finite stays where it is, and stops no other.
+    A start that is not finite stays where it is, one whose loss raises an error is given up, and
+    neither stops another: see the `outcome` of each. Pass `throw=False` to `nmm.simulate` in the
+    loss: it is faster, since no step has to run twice.
 
     **Arguments:**
 
@@ -77,47 +78,57 @@ def multi_start(
 
     - `ValueError` or `TypeError`, naming the argument or path, for what does not fit.
     """
-    check_options(steps=steps, seeds=seeds, every=every)
+    check_options(mode, steps=steps, seeds=seeds, every=every)
+    if not isinstance(optimizer, optax.GradientTransformation | None):
+        raise TypeError(
+            "`optimizer` should be one of Optax, whose steps can go side by side, got "
+            f"{optimizer!r}. `fitting.fit` takes others, one start at a time."
+        )
     if isinstance(starts, int):
         check_options(starts=starts)
     if prune_every is not None:
         check_options(prune_every=prune_every)
     began = time.perf_counter()
-    named = name_of_optimizer(optimizer)
     optimizer = default_optimizer() if optimizer is None else optimizer
     parameters = free_parameters(model, free)
+    check_call(loss, key is not None)
+    check_key(key)
     x = _starts(parameters, starts, seed)
-    one = parameters.to_unconstrained(parameters.start)
-    if mode == "auto":
-        mode = "forward" if forward_is_faster(one) else "reverse"
-    training = Training(loss, parameters, optimizer, fresh_noise, mode, seeds)
-    method = SideBySide(training, x, None, key, prune_every)
+    chosen = "reverse" if mode == "auto" else mode
+    training = Training(loss, parameters, optimizer, fresh_noise, chosen, seeds)
+    method = SideBySide(training, x, key, prune_every, automatic=mode == "auto")
     options = {
-        "optimizer": named, "mode": mode, "fresh_noise": fresh_noise, "seeds": seeds,
-        "starts": len(jax.tree.leaves(x)[0]), "seed": seed, "prune_every": prune_every,
+        "optimizer": name_of_optimizer(optimizer), "mode": mode, "fresh_noise": fresh_noise,
+        "seeds": seeds, "starts": len(jax.tree.leaves(x)[0]), "seed": seed,
+        "prune_every": prune_every,
     }  # fmt: skip
     provenance = gather(loss, model, key, options)
     folder = None
     if checkpoint is not None:
-        folder = Folder(checkpoint, provenance.identity(parameters))
+        identity = provenance.identity(
+            free=parameters.constraints, starts=x, optimizer=optimizer, loss=loss
+        )
+        folder = Folder(checkpoint, identity, shared=True)
     reached, rows, outcome = run(method, steps, folder=folder, every=every, progress=progress)
-    fits = []
+    options["mode"] = method.training.mode
+    fits, losses = [], []
     for i in range(options["starts"]):
         begin, end = (_one_of(y, i) for y in (x, x if reached is None else reached))
         mine = Parameters(parameters.model_at(begin), parameters.constraints, parameters.units)
         own = [{name: values[i] for name, values in row.items()} for row in rows]
-        given_up = next((n for n, row in enumerate(own) if _absent(row, parameters)), len(own))
-        ended = outcome if given_up == len(own) else f"given up after {given_up} steps"
-        fits.append(collect(mine, end, own[:given_up], ended, provenance.after(began)))
-    losses = np.array([fit.history[LOSS][-1] if fit.history else np.nan for fit in fits])
-    if key is not None and rows:
+        own = own[: next((n for n, row in enumerate(own) if _absent(row, parameters)), len(own))]
+        whole = len(own) == len(rows)
+        ended = outcome_of(own, outcome if whole else f"given up after {len(own)} steps")
+        fits.append(collect(mine, end, own, ended, provenance.after(began)))
+        # Those that were given up, or failed, are not to be compared with the others.
+        finite = whole and len(own) and np.isfinite(own[-1][LOSS])
+        losses.append(own[-1][LOSS] if finite else np.nan)
+    if key is not None and rows and outcome != "interrupted":
         fresh = jax.random.fold_in(key, steps)
-        for i, fit in enumerate(fits):
-            if fit.outcome == outcome and np.isfinite(losses[i]):
-                losses[i] = np.mean(evaluate(loss, fit.model, fresh, seeds=_SEEDS)[LOSS])
-            else:
-                losses[i] = np.nan
-    return Fits(tuple(fits), losses, tuple(map(str, range(len(fits)))), "start")
+        for i in np.flatnonzero(np.isfinite(losses)):
+            other = loss_on_other_noise(loss, fits[i].model, fresh)
+            losses[i] = np.nan if other is None else np.mean(other)
+    return Fits(tuple(fits), np.array(losses, float), tuple(map(str, range(len(fits)))), "start")
 
 
 def _one_of(x: PyTree, i: int) -> PyTree:
@@ -138,6 +149,11 @@ def _starts(parameters: Parameters, starts: int | Mapping[str, Any], seed: int) 
                 f"`starts` should have values for {list(parameters.moved)}, got {list(starts)}."
             )
         values = {path: jnp.asarray(starts[path], leaf.dtype) for path, leaf in _moved(parameters)}
+        lengths = {path: len(value) if value.ndim else 0 for path, value in values.items()}
+        if len(set(lengths.values())) > 1 or 0 in lengths.values():
+            raise ValueError(
+                f"`starts` should have as many values for all paths, at least one, got {lengths}."
+            )
         for path, leaf in _moved(parameters):
             inside = jax.vmap(parameters.moved[path].contains)(values[path])
             if values[path].shape[1:] != leaf.shape or not np.all(inside):

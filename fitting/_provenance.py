@@ -1,10 +1,7 @@
 """Where a result comes from: versions, key, options and hashes of the data."""
 
 import dataclasses
-import functools
-import hashlib
 import importlib.metadata
-import inspect
 import platform
 import time
 from collections.abc import Mapping
@@ -12,15 +9,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jax.tree_util as jtu
 import numpy as np
 
-from nmm._declare import is_concrete
+from ._references import arrays_of, fingerprint, hash_of
 
-from . import _paths
-from ._parameters import Parameters
+_PACKAGES = (
+    "nmm", "jax", "equinox", "diffrax", "optax", "optimistix", "lineax", "cma", "numpy",
+)  # fmt: skip
 
-_PACKAGES = ("nmm", "jax", "equinox", "diffrax", "optax", "numpy")
+# Packages of optimisers, and the word by which an optimiser says that it is theirs.
+_METHODS = {"optax": "Optax", "optimistix": "Optimistix", "lineax": "Optimistix", "cma": "CMA"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +32,7 @@ class Provenance:
     - `key`: the numbers of the key, `None` without one.
     - `options`: those of the call, by name.
     - `data`: the first 16 digits of the SHA-256 of each array that the loss refers to, by name.
-    - `model`: the same of all arrays of the model at the start.
+    - `model`: the same of all that the model at the start is made of.
     - `seconds`: how long it took in all.
     """
 
@@ -50,15 +48,20 @@ class Provenance:
         """With the seconds since `began`, a time of `time.perf_counter`."""
         return dataclasses.replace(self, seconds=time.perf_counter() - began)
 
-    def identity(self, parameters: Parameters | None = None) -> dict[str, str]:
-        """What makes it this work and no other, whatever the version and the machine."""
-        free = {} if parameters is None else {p: repr(c) for p, c in parameters.constraints.items()}
+    def identity(self, **parts: Any) -> dict[str, str]:
+        """What makes it this work and no other, on whatever machine.
+
+        **Arguments:**
+
+        - `**parts`: what there is beside the model, the key and the options, by name: the loss, the
+            constraints, the optimiser. They count with all that they are made of.
+        """
         return {
             "the key": str(self.key),
             "the model at the start": self.model,
-            "what is free": str(free),
             "data": str(self.data),
             **{f"`{name}`": str(value) for name, value in self.options.items()},
+            **{f"the fingerprint of `{n}`": fingerprint(part) for n, part in parts.items()},
         }
 
     def sentence(self, model: Any) -> str:
@@ -68,8 +71,10 @@ class Provenance:
         what = f"A {type(node).__name__} model{regions}"
         if node is not model:
             what = f"A network{regions} that follow the {type(node).__name__} model"
-        versions = ", ".join(f"{name} {self.versions[name]}" for name in ("nmm", "jax", "diffrax"))
-        how = f"{what} was fitted by {self.options['optimizer']} with {versions}"
+        by = str(self.options["optimizer"])
+        packages = ["nmm", "jax", "diffrax"] + [n for n in _METHODS if _METHODS[n] in by]
+        versions = ", ".join(f"{name} {self.versions[name]}" for name in packages)
+        how = f"{what} was fitted by {by} with {versions}"
         if self.options.get("mode") in ("forward", "reverse"):
             how += f", with gradients by {self.options['mode']}-mode differentiation"
         if self.key is None:
@@ -105,64 +110,9 @@ def gather(loss: Any, model: Any, key: Any, options: Mapping[str, Any]) -> Prove
         f"{len(devices)} {devices[0].platform} device{'s' * (len(devices) > 1)}, {precision}",
         None if key is None else _key_in_writing(key),
         dict(options),
-        data_hashes(loss),
-        hash_of(model),
+        {name: hash_of(array) for name, array in arrays_of(loss).items()},
+        fingerprint(model),
     )
-
-
-def data_hashes(loss: Any) -> dict[str, str]:
-    """The arrays that a function or Module refers to, hashed, by name."""
-    named: dict[str, Any] = {}
-    _collect(loss, named, seen=set())
-    return {name: _hash(array) for name, array in named.items()}
-
-
-def _collect(function: Any, named: dict[str, Any], seen: set[int]) -> None:
-    if id(function) in seen:
-        return
-    seen.add(id(function))
-    if isinstance(function, functools.partial):
-        named |= _arrays((function.args, function.keywords))
-        _collect(function.func, named, seen)
-    elif inspect.isfunction(function):
-        refers = inspect.getclosurevars(function)
-        for name, value in {**refers.globals, **refers.nonlocals}.items():
-            if inspect.isfunction(value):
-                # Other functions of the user, not the libraries.
-                if value.__module__ == function.__module__:
-                    _collect(value, named, seen)
-            elif not inspect.ismodule(value) and not inspect.isclass(value):
-                named |= {
-                    f"{name}.{path}" if path else name: array
-                    for path, array in _arrays(value).items()
-                }
-    else:
-        named |= _arrays(function)
-
-
-def _arrays(tree: Any) -> dict[str, Any]:
-    leaves = jtu.tree_leaves_with_path(tree)
-    return {
-        _paths.name_of(path): leaf
-        for path, leaf in leaves
-        if isinstance(leaf, np.ndarray | jax.Array) and is_concrete(leaf)
-    }
-
-
-def hash_of(tree: Any) -> str:
-    """The first 16 digits of the SHA-256 of all arrays of a PyTree."""
-    return _hash(*_arrays(tree).values())
-
-
-def _hash(*arrays: Any) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-            array = jax.random.key_data(array)
-        array = np.asarray(array)
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _key_in_writing(key: Any) -> str:

@@ -4,38 +4,26 @@ import dataclasses
 import warnings
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
 from ._checkpoint import strong
-from ._devices import Devices
+from ._descent import choose_mode
+from ._devices import Devices, one_by_one
 from ._loop import AbstractMethod, Row
-from ._loss import LOSS, Loss
+from ._loss import LOSS, message
 from ._training import Training
-
-
-@dataclasses.dataclass(frozen=True)
-class _WithData:
-    """A loss on the data of one of the fits."""
-
-    loss: Loss
-    data: Any
-
-    def __call__(self, model: Any, *key: Any) -> Any:
-        return self.loss(model, self.data, *key)
 
 
 def _step(shared: tuple[Training, Any, Any], fits: PyTree) -> PyTree:
     training, key, n = shared
 
     def one(fit: PyTree) -> PyTree:
-        x, state, data = fit
-        mine = training
-        if data is not None:
-            mine = dataclasses.replace(training, loss=_WithData(training.loss, data))
-        x, state, record = mine.step(x, state, key, n)
+        x, state = fit
+        x, state, record = training.step(x, state, key, n)
         return x, state, record.row, record.good
 
     return jax.vmap(one)(fits)
@@ -43,22 +31,23 @@ def _step(shared: tuple[Training, Any, Any], fits: PyTree) -> PyTree:
 
 @dataclasses.dataclass
 class SideBySide(AbstractMethod):
-    """Steps of all fits at once. A fit that is not finite stays where it is, and stops no other.
+    """Steps of all fits at once. A fit that is not finite stays where it is, and stops no other;
+    one whose loss raises an error is given up.
 
     **Attributes:**
 
     - `training`: the step of one of them.
     - `start`: the free numbers at the start, the fits in front.
-    - `data`: of each fit, in front; its loss is then `loss(model, data, key)`. Or `None`.
     - `key`: of the random numbers, the same in all fits.
     - `prune_every`: after so many steps the worse half is given up, and so on; never if `None`.
+    - `automatic`: whether the mode is the one expected to be faster.
     """
 
     training: Training
     start: PyTree
-    data: Any
     key: Any
     prune_every: int | None = None
+    automatic: bool = False
 
     def __post_init__(self) -> None:
         self._devices = Devices()
@@ -67,6 +56,17 @@ class SideBySide(AbstractMethod):
         x = strong(self.start)
         state = strong(jax.vmap(self.training.optimizer.init)(x))
         count = len(jax.tree.leaves(x)[0])
+        if self.automatic:
+            one = jax.tree.map(lambda leaf: leaf[0], x)
+            fits = self._padded((x, state))
+            self.training = choose_mode(
+                self.training,
+                one,
+                lambda training: self._devices.lower(
+                    _step, (training, self.key, jnp.asarray(0)), fits
+                ),
+            )
+            self.automatic = False
         # The last model of each fit whose loss was finite, also of fits given up.
         return np.arange(count), *jax.device_get((x, state, x))
 
@@ -80,14 +80,12 @@ class SideBySide(AbstractMethod):
             mean = np.mean(np.where(np.isfinite(recent), recent, np.inf), axis=0)
             best = np.sort(np.argsort(mean, kind="stable")[: (len(alive) + 1) // 2])
             alive, x, state = jax.tree.map(lambda leaf: np.asarray(leaf)[best], (alive, x, state))
-        data = jax.tree.map(lambda leaf: np.asarray(leaf)[alive], self.data)
-        size = self._devices.whole(len(alive))
-        padded = jax.tree.map(
-            lambda leaf: np.concatenate([leaf, np.repeat(leaf[-1:], size - len(leaf), axis=0)]),
-            (x, state, data),
-        )
-        results = self._devices.run(_step, (self.training, self.key, jnp.asarray(n)), padded)
-        x, state, found, good = jax.tree.map(lambda leaf: leaf[: len(alive)], results)
+        kept, results = self._run(alive, x, state, n)
+        if results is None:
+            row = {name: np.full_like(values, np.nan) for name, values in rows[-1].items()}
+            ending = f"stopped: The loss raised an error for all starts in step {n}."
+            return (kept, x, state, reached), row, ending
+        alive, (x, state, found, good) = kept, results
         if not np.any(good) and not self.training.fresh_noise:
             row = _among(found, alive, reached)
             return (alive, x, state, reached), row, f"stopped: All are non-finite in step {n}."
@@ -98,6 +96,36 @@ class SideBySide(AbstractMethod):
             )
         reached = jax.tree.map(lambda all_of, new: _with(all_of, alive, new), reached, x)
         return (alive, x, state, reached), _among(found, alive, reached), None
+
+    def _run(
+        self, alive: np.ndarray, x: PyTree, state: PyTree, n: int
+    ) -> tuple[np.ndarray, PyTree | None]:
+        """The numbers of the fits whose loss did not raise, and the results of their step."""
+        shared = (self.training, self.key, jnp.asarray(n))
+        try:
+            results = self._devices.run(_step, shared, self._padded((x, state)))
+            return alive, jax.tree.map(lambda leaf: leaf[: len(alive)], results)
+        except eqx.EquinoxRuntimeError:
+            kept, results, errors = one_by_one(_step, shared, (x, state))
+        if n == 0 and not len(kept):
+            errors[0].add_note("It was raised for every start.")
+            raise errors[0]
+        for i, error in list(errors.items())[:1]:
+            warnings.warn(
+                f"The loss raised an error for {len(errors)} of {len(alive)} starts in step {n}, "
+                f"which are given up, the first of them start {alive[i]}: {message(error)}",
+                stacklevel=5,
+            )
+        return alive[kept], results
+
+    def _padded(self, fits: PyTree) -> PyTree:
+        """With the last one again and again, so that all devices have as many."""
+
+        def pad(leaf: Any) -> np.ndarray:
+            size = self._devices.whole(len(leaf))
+            return np.concatenate([leaf, np.repeat(leaf[-1:], size - len(leaf), axis=0)])
+
+        return jax.tree.map(pad, jax.device_get(fits))
 
 
 def _with(all_of: np.ndarray, alive: np.ndarray, new: np.ndarray) -> np.ndarray:

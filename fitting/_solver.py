@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 from ._checkpoint import strong
 from ._loop import AbstractMethod, Row
 from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split
+from ._non_finite import OnNonFinite, noted, raised, report, row_of_nan
 from ._parameters import Parameters
 
 
@@ -50,9 +51,9 @@ def _init(solver: Any, problem: _Problem, x: PyTree, options: dict) -> Any:
 @eqx.filter_jit
 def _step(solver: Any, problem: _Problem, x: PyTree, state: Any, options: dict) -> Any:
     x, state, row = solver.step(problem, x, None, options, state, frozenset())
-    done = solver.terminate(problem, x, None, options, state, frozenset())[0]
+    ending = solver.terminate(problem, x, None, options, state, frozenset())
     # Some methods give the row of the step before, and keep the one of this.
-    return x, state, (getattr(state, "aux", row), row), done
+    return x, state, (getattr(state, "aux", row), row), ending
 
 
 @eqx.filter_jit
@@ -69,6 +70,7 @@ class Solver(AbstractMethod):
     - `loss`, `parameters`, `key`, `seeds`: as in `fitting.fit`.
     - `solver`: an `optimistix.AbstractMinimiser` or `AbstractLeastSquaresSolver`.
     - `mode`: of the gradient or Jacobian; in `"auto"` mode that of Optimistix.
+    - `on_non_finite`: `"raise"`, or else it stops.
     """
 
     loss: Loss
@@ -77,6 +79,7 @@ class Solver(AbstractMethod):
     key: Any
     mode: str
     seeds: int
+    on_non_finite: OnNonFinite
 
     def __post_init__(self) -> None:
         import optimistix
@@ -103,20 +106,36 @@ class Solver(AbstractMethod):
         return carry[2]
 
     def advance(self, carry: Any, n: int, rows: list[Row]) -> tuple[Any, Row, str | None]:
+        import optimistix
+
         x, state, good = carry
+        try:
+            with noted(n, lambda: self.parameters.from_unconstrained(carry[0])):
+                x, state, row, (done, result) = self._step(x, state)
+        except eqx.EquinoxRuntimeError as error:
+            if self.on_non_finite == "raise" or not rows:
+                raise
+            values = jax.device_get(self.parameters.from_unconstrained(x))
+            ending = report(raised(error), n, values, self.on_non_finite)
+            return carry, row_of_nan(rows[-1], values), ending
+        values = {path: row[path] for path in self.parameters.constraints}
+        if not all(np.all(np.isfinite(value)) for value in (row[LOSS], *jax.tree.leaves(x))):
+            ending = report(f"The loss became {row[LOSS]}", n, values, self.on_non_finite)
+            return (x, state, good), row, ending
+        if result != optimistix.RESULTS.successful:
+            failure = " ".join(optimistix.RESULTS[result].split()) or "it failed"
+            ending = report(f"The solver gave up ({failure})", n, values, self.on_non_finite)
+            return (x, state, jax.tree.map(jnp.asarray, x)), row, ending
+        return (x, state, jax.tree.map(jnp.asarray, x)), row, "converged" if done else None
+
+    def _step(self, x: PyTree, state: Any) -> tuple[PyTree, Any, Row, Any]:
+        """The numbers, the state, and the row and the ending that belong to them."""
         state = eqx.combine(state, self._static)
-        x, state, rows_of, done = _step(self.solver, self._problem, x, state, self._options)
+        x, state, rows_of, ending = _step(self.solver, self._problem, x, state, self._options)
         row = next((row for row in rows_of if self._belongs(row, x)), None)
         if row is None:  # The first row of some methods is empty.
             row = _evaluate(self._problem, x)
-        state, row = eqx.filter(state, eqx.is_array), jax.device_get(row)
-        finite = np.isfinite(row[LOSS]) and all(
-            np.all(np.isfinite(value)) for value in jax.tree.leaves(x)
-        )
-        if not finite and not rows:
-            return (x, state, good), row, "stopped: The loss at the start is not finite."
-        good = jax.tree.map(jnp.asarray, x) if finite else good
-        return (x, state, good), row, "converged" if done else None
+        return x, eqx.filter(state, eqx.is_array), jax.device_get(row), ending
 
     def _belongs(self, row: Row, x: PyTree) -> bool:
         values = self.parameters.from_unconstrained(x)

@@ -14,14 +14,15 @@ import numpy as np
 from jaxtyping import Array
 
 from nmm._custom_types import Key
+from nmm.integrate._problem import check_key
 
 from ._axes import KEY, Axes, Layout, Over, make_axes, write
 from ._checkpoint import Folder
-from ._devices import Devices
-from ._loss import RESIDUALS, Loss, call, message, outputs
+from ._devices import Devices, check_same, one_by_one
+from ._loss import RESIDUALS, Loss, call, check_call, message, outputs
 from ._parameters import summary
 from ._progress import progress_bar
-from ._provenance import gather, hash_of
+from ._provenance import gather
 from ._sweep_result import SweepResult
 
 
@@ -93,14 +94,18 @@ def sweep(
         raise ValueError(f"`chunk` should be at least 1, got {chunk}.")
     if not memory > 0:
         raise ValueError(f"`memory` should be a positive number of bytes, got {memory}.")
-    if KEY in over and key is not None:
-        raise ValueError(f'`key` should be left out where `over["{KEY}"]` gives the keys.')
     began = time.perf_counter()
     axes = make_axes(model, over, mode)
+    if KEY in axes.coordinates and key is not None:
+        raise ValueError(f'`key` should be left out where `over["{KEY}"]` gives the keys.')
+    check_call(loss, key is not None or KEY in axes.coordinates)
+    check_key(key)
     devices = Devices()
     provenance = gather(loss, model, key, {})
-    identity = provenance.identity() | {"`over`": f"{axes.groups} {hash_of(axes.coordinates)}"}
-    folder = None if checkpoint is None else Folder(checkpoint, identity)
+    folder = None
+    if checkpoint is not None:
+        over_of = (axes.groups, axes.coordinates)
+        folder = Folder(checkpoint, provenance.identity(over=over_of, loss=loss), shared=True)
 
     def run(cells: np.ndarray, size: int) -> dict[str, Any]:
         """The results of some cells, in a batch of the size that is compiled."""
@@ -108,12 +113,14 @@ def sweep(
         results = devices.run(_batch, (loss, model, key), axes.cells(padded))
         return {name: result[: len(cells)] for name, result in results.items()}
 
-    def run_one_by_one(cells: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        for cell in cells[:, None]:
-            try:
-                yield cell, jax.device_get(_alone(loss, model, key, axes.cells(cell)))
-            except eqx.EquinoxRuntimeError as error:
-                errors[int(cell[0])] = error
+    def run_one_by_one(cells: np.ndarray) -> dict[str, Any]:
+        good, results, found = one_by_one(_batch, (loss, model, key), axes.cells(cells))
+        errors.update({int(cells[i]): error for i, error in found.items()})
+        whole = {}
+        for name, result in (results or {}).items():
+            whole[name] = _nothing(len(cells), result)
+            whole[name][good] = result
+        return whole
 
     def keep(where: np.ndarray, results: dict[str, Any]) -> None:
         for name, result in results.items():
@@ -123,22 +130,23 @@ def sweep(
     for where, results in _stored(folder):
         keep(where, results)
         done[where] = True
-    devices.check_same(done)
+    if folder is not None:
+        check_same(done)
     try:
         size = axes.size if chunk is None else chunk
         if chunk is None and not np.all(done):
             size = _automatic_chunk(loss, axes, key, memory, devices)
         size = devices.whole(_even(size, axes.size))
+        provenance.options.update(mode=axes.mode, chunk=size, devices=devices.count)
         with progress_bar(axes.size, "sweep", progress, int(np.sum(done))) as bar:
             for cells in _chunks(done, size):
                 try:
-                    found = [(cells, run(cells, size))]
+                    results = run(cells, size)
                 except eqx.EquinoxRuntimeError:
-                    found = list(run_one_by_one(cells))
-                for where, results in found:
-                    keep(where, results)
+                    results = run_one_by_one(cells)
+                keep(cells, results)
                 done[cells] = True
-                if folder is not None and devices.first:
+                if folder is not None:
                     # Of a chunk in which all failed there may be nothing but that.
                     folder.write(
                         f"cells-{cells[0]:09d}",
@@ -188,11 +196,6 @@ def _batch(shared: tuple[Loss, Any, Key | None], cells: dict[str, Any]) -> dict[
         results = one(jax.tree.map(lambda x: x[0], cells))
         return jax.tree.map(lambda x: x[None], results)
     return jax.vmap(one)(cells)
-
-
-@eqx.filter_jit
-def _alone(loss: Loss, model: Any, key: Key | None, cell: dict[str, Any]) -> dict[str, Array]:
-    return _batch((loss, model, key), cell)
 
 
 def _nothing(cells: int, like: np.ndarray) -> np.ndarray:
