@@ -61,11 +61,20 @@ class HORNLayer(eqx.Module):
         node = HORN() if node is None else node  # pyright: ignore[reportCallIssue]
         self.network = Network(node, weights, Linear(G=scale), delays=delays)
 
-    def run(self, sequence: Float[Array, "time inputs"]) -> HORN.State:
-        """Positions `x` and velocities `y` of all units after each sample, `(time, units)`."""
+    def run(
+        self, sequence: Float[Array, "time inputs"], y0: HORN.State | None = None
+    ) -> HORN.State:
+        """Positions `x` and velocities `y` of all units after each sample, `(time, units)`.
+
+        **Arguments:**
+
+        - `sequence`: what is read.
+        - `y0`: where the units start, `(units,)`; at rest by default. In the paper some start at
+            random, `nmm.HORN.State(*jr.normal(key, (2, units)))`.
+        """
         drive = jax.vmap(self.encoder)(sequence)
         # In training, the loss tells of a run that diverges.
-        options = {"inputs": drive, "solver": SemiImplicitEuler("y"), "throw": False}
+        options = {"inputs": drive, "solver": SemiImplicitEuler("y"), "y0": y0, "throw": False}
         return simulate(self.network, float(len(sequence)), 1.0, **options).ys
 
     def __call__(self, sequence: Float[Array, "time inputs"]) -> Float[Array, "time units"]:

@@ -29,8 +29,8 @@ def wilson_cowan_delayed(
     `"limit_cycle"` has a period of 40 ms without delays, of 98 ms with the default ones and of 147
     ms with 5 ms everywhere. Regions do not hear each other. The four couplings, `"coupling.0"` to
     `"coupling.3"`, carry E to E, I to E, E to I and I to I; their `G` are the strengths. The class
-    of brainmass has its default strengths between E and I the other way round: weights 12, 13, 4,
-    11.
+    of brainmass has its default strengths between E and I the other way round:
+    `nmm.WilsonCowan.preset("brainmass_delayed")` for `node`.
 
     Reference: Robinson et al. (2001) Physical Review E 63:021903; Breakspear et al. (2006) Cerebral
     Cortex 16:1296.

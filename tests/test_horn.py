@@ -116,12 +116,12 @@ def test_strong_feedback_makes_the_origin_unstable():
         assert (eigenvalues(model, model.initial_state())[0].real < 0) == stable
 
 
-def plain(layer, sequence, delays=0):
+def plain(layer, sequence, delays=0, start=(0.0, 0.0)):
     """What a layer computes, written out in NumPy."""
     n, weights = layer.network.node, np.asarray(layer.network.connectome.weights)
-    x = np.zeros(len(weights))
+    x, y = (np.broadcast_to(value, len(weights)) for value in start)
     delays = np.broadcast_to(delays, weights.shape)
-    rows, velocities = [], [x] * (1 + delays.max())  # before the start, nothing moved
+    rows, velocities = [], [y] * (1 + delays.max())  # before the start, nothing changed
     for sample in np.asarray(sequence):
         heard = np.array(
             [[velocities[-1 - d][j] for j, d in enumerate(row)] for row in delays.astype(int)]
@@ -152,7 +152,10 @@ def test_network_is_the_recursion_of_the_paper():
         assert np.allclose(found, expected, rtol=1e-12, atol=1e-15)
     expected = net.readout.weight @ second[-1] + net.readout.bias
     assert net(sequence).shape == (2,) and np.allclose(net(sequence), expected, rtol=1e-12)
-    assert np.allclose(net.layers[0].run(sequence).y[0], first[0])
+    start = jr.normal(jr.key(2), (2, 5))
+    found = net.layers[0].run(sequence, nmm.HORN.State(*start))
+    assert np.allclose(found.x, plain(net.layers[0], sequence, start=start), rtol=1e-12)
+    assert np.allclose(found.y[0], found.x[0] - start[0])
 
 
 def test_delayed_layer_is_the_recursion_with_a_delay_for_each_pair():

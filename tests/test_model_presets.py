@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 import test_golden_catalogue as catalogue
 import test_golden_models as core
+import test_horn as horn
 import test_models_beyond_golden as beyond
 import test_wilson_cowan as variants
+import test_wilson_cowan_delayed as delayed
 from helpers import build
 
+import nmm
 from nmm._declare import declared_parameters
 
 
@@ -22,6 +25,20 @@ def in_our_terms():
         yield key, next(beyond.translate(key, entry, arrays))[0]
     for key, (arrays, entry) in variants.rhs.items():
         yield f"brainmass/WilsonCowan{key}", variants.ours(key, entry, arrays)[0]
+    for kind, part in (("", nmm.DivisiveGain), ("Input", nmm.DivisiveInput)):
+        yield f"brainmass/WilsonCowanDivisive{kind}", divisive(part)
+    yield "brainmass/WilsonCowanDelayed", delayed.ours()[0]
+    yield "brainmass/HORN", horn.ours("steps")[1]
+    yield "brainmass/KuramotoNetwork", nmm.Kuramoto(omega=0.0)
+
+
+def divisive(part):
+    """Both of the divisive variants have these, weights named by their target first."""
+    p = {"wEE": 6.0, "wIE": 2.0, "wEI": 6.5, "wII": 5.5, "r": 1.0}
+    p |= {"tau_E": 1.0, "a_E": 1.2, "theta_E": 2.8, "tau_I": 1.0, "a_I": 1.0, "theta_I": 4.0}
+    inhibition = {f"inhibition_{k}": part(sigma=1.0) for k in "EI"}
+    model = variants.translate("Divisive", p)
+    return type(model)(**{**vars(model), **inhibition})
 
 
 theirs = dict(in_our_terms())
@@ -31,6 +48,9 @@ named = {
     "brainmass/WilsonCowanSymmetric": "symmetric",
     "brainmass/WilsonCowanSimplified": "simplified",
     "brainmass/WilsonCowanLinear": "linear",
+    "brainmass/WilsonCowanDivisive": "divisive_gain",
+    "brainmass/WilsonCowanDivisiveInput": "divisive_input",
+    "brainmass/WilsonCowanDelayed": "brainmass_delayed",
 }
 
 

@@ -3,18 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import field, golden, period_of
+from helpers import golden, period_of
 
 import nmm
 
-swapped = [[12.0, 13.0], [4.0, 11.0]]  # the strengths between E and I as brainmass has them
-usual = [[12.0, 4.0], [13.0, 11.0]]
 
-
-def test_equation_with_delayed_rates_given_equals_that_of_brainmass():
+def ours():
+    """Our circuit with the parameters of brainmass, the inputs, a state and its derivative."""
     arrays, entry = golden("rhs_wilson_cowan_delayed")["brainmass/WilsonCowanDelayed"]
     p = dict(zip(entry["parameters"], arrays["params"].T, strict=True))
-    given = dict(zip(entry["inputs"], arrays["inputs"].T, strict=True))
     node = nmm.WilsonCowan(
         tau_E=p["tau_E"],
         tau_I=p["tau_I"],
@@ -22,21 +19,38 @@ def test_equation_with_delayed_rates_given_equals_that_of_brainmass():
         r_I=p["r"],
         transfer_E=nmm.Sigmoid(a=p["a_E"], theta=p["theta_E"]),
         transfer_I=nmm.Sigmoid(a=p["a_I"], theta=p["theta_I"]),
-        weights=jnp.zeros((2, 2)),
+        weights=jnp.array([[p[f"w{i}{j}"] for j in "EI"] for i in "EI"]),
     )
-    heard = [
-        given[f"r{k}_inp"]
-        + p[f"w{k}E"] * given[f"rE_delayed_to_{k}"]
-        - p[f"w{k}I"] * given[f"rI_delayed_to_{k}"]
-        for k in "EI"
-    ]
-    slope = field(node, node.State(*jnp.asarray(arrays["state"].T)), node.Inputs(*heard))
-    assert np.allclose(np.stack([slope.rE, slope.rI], axis=-1), arrays["dstate"], rtol=1e-12)
+    given = dict(zip(entry["inputs"], arrays["inputs"].T, strict=True))
+    return node, given, node.State(*jnp.asarray(arrays["state"].T)), arrays["dstate"].T
+
+
+def test_equation_with_delayed_rates_given_equals_that_of_brainmass():
+    node, given, state, expected = ours()
+    delays = {"EE": 2.0, "EI": 1.5, "IE": 2.7, "II": 0.4}
+    matrix = [[delays[i + j] for j in "EI"] for i in "EI"]
+    net = nmm.wilson_cowan_delayed(node, matrix, regions=len(state.rE))
+
+    def past(t):
+        """Straight lines through what was sent to E and what was sent to I."""
+        sent = {}
+        for k in "EI":
+            to_E, to_I = (given[f"r{k}_delayed_to_{i}"] for i in "EI")
+            slope = (to_E - to_I) / (delays[f"I{k}"] - delays[f"E{k}"])
+            sent[f"r{k}"] = to_E + slope * (t + delays[f"E{k}"])
+        return node.State(**sent)
+
+    inputs = node.Inputs(rE_inp=given["rE_inp"], rI_inp=given["rI_inp"])
+    run = {"y0": state, "history": past, "inputs": inputs, "solver": nmm.Euler()}
+    moved = nmm.simulate(net, 0.1, 0.1, save=[], **run).y1
+    found = [(moved.rE - state.rE) / 0.1, (moved.rI - state.rI) / 0.1]
+    assert np.allclose(found, expected, rtol=1e-10)
 
 
 def test_delays_move_no_equilibrium():
     P, Q = np.array([1.0, 1.0, 2.0, 2.0]), np.array([0.0, 0.0, 0.5, 0.5])
-    weights = np.stack([usual, swapped, usual, swapped], axis=-1)
+    circuits = (nmm.WilsonCowan(), nmm.WilsonCowan.preset("brainmass_delayed")) * 2
+    weights = np.stack([circuit.weights for circuit in circuits], axis=-1)
     net = nmm.wilson_cowan_delayed(nmm.WilsonCowan(weights=weights, P=P, Q=Q), regions=4)
     end = nmm.simulate(net, 300.0, 0.1, save=[]).y1
     assert np.allclose(end.rE, [0.484306, 0.487165, 0.489123, 0.489768], atol=2e-6)

@@ -19,7 +19,7 @@ def _width(population: str) -> Any:
 
 
 def _excitability(population: str) -> Any:
-    return param(-5.0, unit="1", doc=f"mean excitability of {population}", bounds=(-10.0, 10.0))
+    return param(-5.0, unit="1", doc=f"mean excitability of {population}", bounds=(-10.0, 20.0))
 
 
 def _time_constant(what: str, default: float) -> Any:

@@ -31,8 +31,8 @@ class AbstractEpileptor(AbstractModel):
     tau: Parameter = param(10.0, unit="1", doc="slowness of y2", bounds=(1.0, 50.0))
     aa: Parameter = param(6.0, unit="1", doc="x2 onto y2", bounds=(0.0, 10.0))
     bb: Parameter = param(2.0, unit="1", doc="g onto x2", bounds=(0.0, 5.0))
-    Kvf: Parameter = param(0.0, unit="1", doc="very fast coupling, onto x1", bounds=(0.0, 4.0))
-    Kf: Parameter = param(0.0, unit="1", doc="fast coupling, onto x2", bounds=(0.0, 4.0))
+    Kvf: Parameter = param(0.0, unit="1", doc="very fast coupling, onto x1", bounds=(-1.0, 4.0))
+    Kf: Parameter = param(0.0, unit="1", doc="fast coupling, onto x2", bounds=(-1.0, 4.0))
     Ks: Parameter = param(0.0, unit="1", doc="slow coupling, onto z", bounds=(-4.0, 4.0))
     tt: Parameter = param(1.0, unit="1/ms", doc="rate of everything", bounds=(0.001, 10.0))
 
@@ -75,9 +75,10 @@ class Epileptor(AbstractEpileptor):
 
     Seizures recur for $x_0$ above -2.0605 (preset `"seizing"`, the default: every 1.93 s), below it
     the interictal point is stable (preset `"resting"`). With `modification` = 1, $h = x_0 + 3/(1 +
-    e^{-10 (x_1 + 0.5)})$, which needs $x_0$ from 1.5 to 2.9 (preset `"sigmoidal"`) and diverges at
-    -1.6. Piecewise smooth: $f_1$ jumps in $x_1$ = 0, though $f_1 x_1$ does not, and $f_2$ has a
-    kink. One unit of time is taken as 1 ms; real seizures are slower, by `tt` or `r`.
+    e^{-10 (x_1 + 0.5)})$, which needs $x_0$ from 1.5 to 2.9 (preset `"sigmoidal"`; the declared
+    range is that of the other $h$) and diverges at -1.6. Piecewise smooth: $f_1$ jumps in $x_1$ =
+    0, though $f_1 x_1$ does not, and $f_2$ has a kink. One unit of time is taken as 1 ms; real
+    seizures are slower, by `tt` or `r`.
 
     The coupling of permittivities is added, as in The Virtual Brain; the sign of Proix et al.
     (2014) is that of a negative `Ks`.
@@ -87,7 +88,7 @@ class Epileptor(AbstractEpileptor):
     """
 
     modification: Parameter = param(
-        0.0, unit="1", doc="share of the sigmoidal h, 0 or 1", bounds=(0.0, 1.0)
+        0.0, unit="1", doc="share of the sigmoidal h, 0 or 1", bounds=(-0.5, 1.5)
     )
 
     class State(State):
@@ -143,7 +144,7 @@ class EpileptorRestingState(AbstractEpileptor):
     Reference: Courtiol, Guye, Bartolomei, Petkoski, Jirsa (2020) Journal of Neuroscience 40:5572.
     """
 
-    tau_rs: Parameter = _of_rest(1.0, "separation of time scales", 1.0, 5.0)
+    tau_rs: Parameter = _of_rest(1.0, "separation of time scales", 0.5, 5.0)
     I_rs: Parameter = _of_rest(0.0, "drive", -5.0, 5.0)
     a_rs: Parameter = _of_rest(-2.0, "shift of the nullcline of y", -5.0, 5.0)
     b_rs: Parameter = _of_rest(-10.0, "slope of the nullcline of y", -20.0, 15.0)
@@ -152,7 +153,7 @@ class EpileptorRestingState(AbstractEpileptor):
     f_rs: Parameter = _of_rest(1.0, "cubic term of x", -5.0, 5.0)
     alpha_rs: Parameter = _of_rest(1.0, "y onto x", -5.0, 5.0)
     beta_rs: Parameter = _of_rest(1.0, "decay of y", -5.0, 5.0)
-    gamma_rs: Parameter = _of_rest(1.0, "scale of drive and coupling", -1.0, 1.0)
+    gamma_rs: Parameter = _of_rest(1.0, "scale of drive and coupling", -2.0, 2.0)
     K_rs: Parameter = _of_rest(1.0, "coupling", 0.0, 10.0)
     p: Parameter = param(0.0, unit="1", doc="share of seizures in the signal", bounds=(-1.0, 1.0))
 

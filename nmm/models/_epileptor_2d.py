@@ -37,11 +37,11 @@ class Epileptor2D(AbstractModel):
     x0: Parameter = param(-1.6, unit="1", doc="epileptogenicity", bounds=(-3.0, -1.0))
     Iext: Parameter = param(3.1, unit="1", doc="drive of x1", bounds=(1.5, 5.0))
     slope: Parameter = param(0.0, unit="1", doc="slope of x1 in seizures", bounds=(-16.0, 6.0))
-    Kvf: Parameter = param(0.0, unit="1", doc="very fast coupling, onto x1", bounds=(0.0, 4.0))
+    Kvf: Parameter = param(0.0, unit="1", doc="very fast coupling, onto x1", bounds=(-1.0, 4.0))
     Ks: Parameter = param(0.0, unit="1", doc="slow coupling, onto z", bounds=(-4.0, 4.0))
-    tt: Parameter = param(1.0, unit="1/ms", doc="rate of everything", bounds=(0.001, 1.0))
+    tt: Parameter = param(1.0, unit="1/ms", doc="rate of everything", bounds=(0.001, 10.0))
     modification: Parameter = param(
-        0.0, unit="1", doc="share of the sigmoidal h, 0 or 1", bounds=(0.0, 1.0)
+        0.0, unit="1", doc="share of the sigmoidal h, 0 or 1", bounds=(-0.5, 1.5)
     )
 
     class State(State):

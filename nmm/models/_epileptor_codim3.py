@@ -36,7 +36,7 @@ class AbstractEpileptorCodim3(AbstractModel):
     dstar: Parameter = param(0.3, unit="1", doc="excitability", bounds=(-0.1, 0.5))
     Ks: Parameter = param(0.0, unit="1", doc="slow coupling, onto z", bounds=(-4.0, 4.0))
     modification: Parameter = param(
-        1.0, unit="1", doc="strength of the term that keeps z bounded", bounds=(0.0, 1.0)
+        1.0, unit="1", doc="strength of the term that keeps z bounded", bounds=(0.0, 2.0)
     )
 
     class Inputs(Inputs):

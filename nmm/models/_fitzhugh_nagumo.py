@@ -35,7 +35,7 @@ class FitzHughNagumo(AbstractModel):
     """
 
     alpha: Parameter = param(3.0, unit="1/ms", doc="cubic coefficient", bounds=(0.1, 5.0))
-    beta: Parameter = param(4.0, unit="1/ms", doc="quadratic coefficient", bounds=(0.0, 6.0))
+    beta: Parameter = param(4.0, unit="1/ms", doc="quadratic coefficient", bounds=(-1.0, 6.0))
     gamma: Parameter = param(-1.5, unit="1/ms", doc="linear coefficient", bounds=(-3.0, 3.0))
     delta: Parameter = param(0.0, unit="1", doc="offset of the recovery", bounds=(-1.0, 1.0))
     epsilon: Parameter = param(

@@ -27,9 +27,9 @@ class AbstractGastSchmidtKnosche(AbstractModel):
     J: Parameter = param(
         21.2132, unit="1", doc="recurrent weight, 15 sqrt(2)", bounds=(-25.0, 25.0)
     )
-    cr: Parameter = param(1.0, unit="1", doc="weight of the rates of others", bounds=(0.0, 1.0))
+    cr: Parameter = param(1.0, unit="1", doc="weight of the rates of others", bounds=(0.0, 2.0))
     cv: Parameter = param(
-        0.0, unit="1", doc="weight of the potentials of others", bounds=(0.0, 1.0)
+        0.0, unit="1", doc="weight of the potentials of others", bounds=(-1.0, 1.0)
     )
 
     class State(State):
@@ -81,8 +81,8 @@ class GastSchmidtKnosche_SD(AbstractGastSchmidtKnosche):
     $A$, the rate through an alpha kernel, weakens the synapses of the population itself. $r_c$ and
     $V_c$ arrive at `c_r` and `c_V`. At the defaults it rests ($r$ = 0.197); at $\eta$ = -5.5 and
     -5 it bursts every 57.4 and 42.5 units of time (presets `"bursting"`, `"bursting_fast"`), at -4
-    it fires steadily ($r$ = 0.802). Nothing keeps $A$ below 1, where the synapses change sign. $r$
-    is kept at 0 or above. Smooth. One unit of time is taken as 1 ms.
+    it fires steadily ($r$ = 0.802, preset `"firing"`). Nothing keeps $A$ below 1, where the
+    synapses change sign. $r$ is kept at 0 or above. Smooth. One unit of time is taken as 1 ms.
 
     Reference: Gast, Schmidt, Knosche (2020) Neural Computation 32:1615.
     """

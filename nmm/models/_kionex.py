@@ -50,7 +50,7 @@ class KIonEx(AbstractModel):
     Ivanov, Lillo, Spek, Bernard, Jirsa (2022) Journal of Computational Neuroscience 50:33.
     """
 
-    E: Parameter = param(0.0, unit="mV", doc="synaptic reversal potential", bounds=(-80.0, 0.0))
+    E: Parameter = param(0.0, unit="mV", doc="synaptic reversal potential", bounds=(-80.0, 10.0))
     K_bath: Parameter = param(5.5, unit="mM", doc="potassium of the bath", bounds=(3.0, 40.0))
     J: Parameter = param(0.1, unit="1", doc="synaptic weight", bounds=(0.001, 40.0))
     eta: Parameter = param(0.0, unit="mV/ms", doc="mean drive", bounds=(-10.0, 10.0))

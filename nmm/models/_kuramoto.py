@@ -20,7 +20,8 @@ class Kuramoto(AbstractModel):
     $G$, which for all-to-all weights of $1/N$ and Lorentzian frequencies is twice their half width.
     The phase is not wrapped: `signal` and `order_parameter` do not mind, and `phase` wraps it. All
     regions start in phase unless a key draws their phases. Smooth. $\omega = 2\pi f_{Hz} / 1000$:
-    the default is 10 Hz; The Virtual Brain and tvboptim use 1 rad/ms, 159 Hz (preset `"tvb"`).
+    the default is 10 Hz; The Virtual Brain and tvboptim use 1 rad/ms, 159 Hz (preset `"tvb"`), and
+    in brainmass phases stand still unless told otherwise (preset `"brainmass"`).
 
     Reference: Kuramoto (1975) Lecture Notes in Physics 39:420; Strogatz (2000) Physica D 143:1;
     Cabral, Hugues, Sporns, Deco (2011) NeuroImage 57:130.
@@ -42,7 +43,7 @@ class Kuramoto(AbstractModel):
     category = "phenomenological"
     use = "synchronisation"
     reference = "Kuramoto (1975) Lecture Notes in Physics 39:420"
-    presets = {"tvb": {"omega": 1.0}}
+    presets = {"tvb": {"omega": 1.0}, "brainmass": {"omega": 0.0}}
 
     def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
         del t  # autonomous

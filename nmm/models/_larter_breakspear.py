@@ -51,7 +51,7 @@ class LarterBreakspear(AbstractModel):
     VL: Parameter = param(-0.5, unit="1", doc="reversal of the leak", bounds=(-0.7, -0.4))
     VNa: Parameter = param(0.53, unit="1", doc="reversal of Na", bounds=(0.51, 0.55))
     phi: Parameter = param(0.7, unit="1", doc="temperature factor", bounds=(0.3, 0.9))
-    tau_K: Parameter = param(1.0, unit="ms", doc="relaxation of K", bounds=(0.5, 10.0))
+    tau_K: Parameter = param(1.0, unit="1", doc="relaxation of K", bounds=(0.5, 10.0))
     aee: Parameter = param(0.4, unit="1", doc="excitation of E", bounds=(0.0, 0.6))
     aei: Parameter = param(2.0, unit="1", doc="excitation of I", bounds=(0.1, 3.0))
     aie: Parameter = param(2.0, unit="1", doc="inhibition of E", bounds=(0.5, 3.0))

@@ -30,12 +30,12 @@ class LileySteynRoss(AbstractModel):
     what arrives by the distance from its reversal, and $S_k = 1/(1 + e^{-g_k (h_k + c -
     \theta_k)})$ are rates as a share of one per ms.
 
-    $\lambda$, the anaesthetic, prolongs inhibition. At the defaults a quiet state ($h_e$ = -85.6
-    mV) and an active one (-50.4 mV) are stable; $\lambda$ = 2 (preset `"anaesthesia"`) lowers the
-    quiet one to -87.3 mV. What arrives at `c`, mV inside of both sigmoids, is the coupling of The
-    Virtual Brain; that at `phi`, rates of other regions over the long-range contacts $N^\alpha$, is
-    the one of the paper. Smooth. Synapses follow at once, and a factor $e$ of the paper's
-    responses is not in these numbers.
+    $\lambda$, the anaesthetic, prolongs inhibition. At the defaults (preset `"awake"`) a quiet
+    state ($h_e$ = -85.6 mV) and an active one (-50.4 mV) are stable; $\lambda$ = 2 (preset
+    `"anaesthesia"`) lowers the quiet one to -87.3 mV. What arrives at `c`, mV inside of both
+    sigmoids, is the coupling of The Virtual Brain; that at `phi`, rates of other regions over the
+    long-range contacts $N^\alpha$, is the one of the paper. Smooth. Synapses follow at once, and a
+    factor $e$ of the paper's responses is not in these numbers.
 
     Reference: Steyn-Ross, Steyn-Ross, Sleigh, Liley (1999) Physical Review E 60:7299.
     """
@@ -74,7 +74,7 @@ class LileySteynRoss(AbstractModel):
     theta_i: Parameter = param(-60.0, unit="mV", doc="threshold of I", bounds=(-90.0, -40.0))
     g_e: Parameter = param(0.28, unit="1/mV", doc="slope of the sigmoid of E", bounds=(0.1, 1.0))
     g_i: Parameter = param(0.14, unit="1/mV", doc="slope of the sigmoid of I", bounds=(0.1, 1.0))
-    lambd: Parameter = param(1.0, unit="1", doc="effect of the anaesthetic", bounds=(0.0, 2.0))
+    lambd: Parameter = param(1.0, unit="1", doc="effect of the anaesthetic", bounds=(0.0, 3.0))
 
     class State(State):
         he: Value = variable(-65.0, unit="mV", doc="mean potential of E", start=(-90.0, 70.0))

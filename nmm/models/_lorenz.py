@@ -11,9 +11,9 @@ class Lorenz(AbstractModel):
     $$\dot x = \sigma (y - x) + c, \qquad \dot y = x (\rho - z) - y, \qquad \dot z = x y - \beta z$$
 
     For $1 < \rho < 24.74$ the two points $(\pm\sqrt{\beta (\rho - 1)}, \pm\sqrt{\beta (\rho - 1)},
-    \rho - 1)$ are stable; at the defaults they are not, and runs end on the chaotic attractor, with
-    the largest Lyapunov exponent 0.906. Smooth. One unit of time is taken as 1 ms; steps should be
-    0.01 or less.
+    \rho - 1)$ are stable (preset `"fixed_point"`, $\rho$ = 14); at the defaults they are not, and
+    runs end on the chaotic attractor, with the largest Lyapunov exponent 0.906. Smooth. One unit of
+    time is taken as 1 ms; steps should be 0.01 or less.
 
     Reference: Lorenz (1963) Journal of the Atmospheric Sciences 20:130.
     """

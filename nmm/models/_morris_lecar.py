@@ -36,7 +36,7 @@ class MorrisLecar(AbstractModel):
     VCa: Parameter = param(100.0, unit="mV", doc="reversal of Ca", bounds=(80.0, 120.0))
     VK: Parameter = param(-70.0, unit="mV", doc="reversal of K", bounds=(-90.0, -50.0))
     VL: Parameter = param(-50.0, unit="mV", doc="reversal of the leak", bounds=(-70.0, -30.0))
-    I: Parameter = param(0.0, unit="uA/cm^2", doc="constant current", bounds=(0.0, 500.0))
+    I: Parameter = param(0.0, unit="uA/cm^2", doc="constant current", bounds=(-50.0, 500.0))
 
     class State(State):
         V: Value = variable(-40.0, unit="mV", doc="membrane potential", start=(-70.0, 50.0))

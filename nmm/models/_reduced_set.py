@@ -120,7 +120,7 @@ class ReducedSetFitzHughNagumo(AbstractReducedSet):
     b: Parameter = param(0.9, unit="1", doc="decay of the recovery", bounds=(0.0, 1.0))
     K12: Parameter = param(0.15, unit="1", doc="I onto E", bounds=(0.0, 1.0))
     sigma: Parameter = param(0.35, unit="1", doc="width of the drives", bounds=(0.05, 1.0))
-    mu: Parameter = param(0.0, unit="1", doc="mean of the drives", bounds=(0.0, 1.0))
+    mu: Parameter = param(0.0, unit="1", doc="mean of the drives", bounds=(-1.0, 1.0))
     compat: bool = eqx.field(default=False, static=True)
 
     class State(State):
@@ -186,15 +186,15 @@ class ReducedSetHindmarshRose(AbstractReducedSet):
     """
 
     r: Parameter = param(0.006, unit="1", doc="rate of the slow variable", bounds=(0.0, 0.1))
-    a: Parameter = param(1.0, unit="1", doc="cubic term", bounds=(0.0, 1.0))
-    b: Parameter = param(3.0, unit="1", doc="quadratic term", bounds=(0.0, 3.0))
-    c: Parameter = param(1.0, unit="1", doc="constant of the recovery", bounds=(0.0, 1.0))
+    a: Parameter = param(1.0, unit="1", doc="cubic term", bounds=(0.0, 2.0))
+    b: Parameter = param(3.0, unit="1", doc="quadratic term", bounds=(0.0, 6.0))
+    c: Parameter = param(1.0, unit="1", doc="constant of the recovery", bounds=(0.0, 2.0))
     d: Parameter = param(5.0, unit="1", doc="quadratic term of the recovery", bounds=(2.5, 7.5))
     s: Parameter = param(4.0, unit="1", doc="adaptation", bounds=(2.0, 6.0))
     xo: Parameter = param(-1.6, unit="1", doc="rest of the adaptation", bounds=(-2.4, -0.8))
     K12: Parameter = param(0.1, unit="1", doc="I onto E", bounds=(0.0, 1.0))
     sigma: Parameter = param(0.3, unit="1", doc="width of the drives", bounds=(0.05, 1.0))
-    mu: Parameter = param(3.3, unit="1", doc="mean of the drives", bounds=(1.1, 3.3))
+    mu: Parameter = param(3.3, unit="1", doc="mean of the drives", bounds=(1.1, 5.0))
     compat: bool = eqx.field(default=False, static=True)
 
     class State(State):

@@ -13,7 +13,8 @@ class StuartLandau(AbstractHopfNormalForm):
     For $a > 0$ a circle of radius $\sqrt a$ and period $2\pi/\omega$ attracts everything but the
     origin; for $a \le 0$ the origin does. The same vector field as `nmm.Hopf` with $\beta$ = 1, and
     without the shear of the general Stuart–Landau equation. Smooth. Papers that work in seconds:
-    $\omega = 2\pi f_{Hz} / 1000$ and $a_{ms} = a_s / 1000$.
+    $\omega = 2\pi f_{Hz} / 1000$ and $a_{ms} = a_s / 1000$. The preset `"tvb"` has the silent, fast
+    defaults of The Virtual Brain and tvboptim.
 
     Reference: Stuart (1960) Journal of Fluid Mechanics 9:353; Landau (1944) Comptes Rendus de
     l'Académie des Sciences de l'URSS 44:311; Kuramoto (1984) Chemical Oscillations, Waves, and

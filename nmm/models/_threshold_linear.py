@@ -43,7 +43,7 @@ class ThresholdLinear(AbstractModel):
     B_E: Parameter = param(598.015, unit="pA", doc="background of E", bounds=(0.0, 1000.0))
     B_I: Parameter = param(415.215, unit="pA", doc="background of I", bounds=(0.0, 1000.0))
     eta: Parameter = param(0.68, unit="1", doc="gradient along the hierarchy", bounds=(0.0, 1.0))
-    h: Parameter = param(0.0, unit="1", doc="place in the hierarchy", bounds=(0.0, 1.0))
+    h: Parameter = param(0.0, unit="1", doc="place in the hierarchy, 0 to 1", bounds=(-0.2, 1.2))
 
     class State(State):
         E: Value = variable(

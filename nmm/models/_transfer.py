@@ -63,10 +63,10 @@ class Sigmoid(AbstractTransfer):
     plain logistic. Smooth.
     """
 
-    a: Parameter = param(1.2, unit="1", doc="slope", bounds=(0.0, 2.0))
-    theta: Parameter = param(2.8, unit="1", doc="midpoint", bounds=(0.0, 6.0))
+    a: Parameter = param(1.2, unit="1", doc="slope", bounds=(0.0, 3.0))
+    theta: Parameter = param(2.8, unit="1", doc="midpoint", bounds=(-2.0, 6.0))
     shift: Parameter = param(
-        1.0, unit="1", doc="share of the value at 0 that is taken off", bounds=(0.0, 1.0)
+        1.0, unit="1", doc="share of the value at 0 that is taken off", bounds=(-0.5, 1.5)
     )
     threshold: Parameter = param(0.0, unit="1", doc="offset of the input", bounds=(-10.0, 60.0))
 

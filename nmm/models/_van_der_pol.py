@@ -12,8 +12,9 @@ class VanDerPol(AbstractPlanarOscillator):
 
     which without input is $\ddot x - \mu (1 - x^2)\,\dot x + x = 0$. For every $\mu > 0$ a limit
     cycle of amplitude about 2 attracts everything but the origin; its period grows from $2\pi (1 +
-    \mu^2/16)$ at small $\mu$ to $(3 - 2 \ln 2)\,\mu + 7.014\,\mu^{-1/3}$ at large. Inputs are not
-    multiplied by $\mu$. Smooth for $\mu > 0$. One unit of time is taken as 1 ms.
+    \mu^2/16)$ at small $\mu$ (preset `"harmonic"`, 0.1: 6.29 ms) to $(3 - 2 \ln 2)\,\mu +
+    7.014\,\mu^{-1/3}$ at large (preset `"relaxation"`, 10: 19.1 ms). Inputs are not multiplied by
+    $\mu$. Smooth for $\mu > 0$. One unit of time is taken as 1 ms.
 
     The other planar form, $\dot x = y$, has the same $x(t)$ and another second variable.
 
@@ -21,7 +22,7 @@ class VanDerPol(AbstractPlanarOscillator):
     Nonlinear Dynamics.
     """
 
-    mu: Parameter = param(1.0, unit="1/ms", doc="nonlinear damping", bounds=(0.05, 10.0))
+    mu: Parameter = param(1.0, unit="1/ms", doc="nonlinear damping", bounds=(0.05, 20.0))
 
     use = "self-sustained and relaxation oscillations"
     reference = "van der Pol (1926) Philosophical Magazine 2:978"

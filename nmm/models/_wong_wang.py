@@ -28,7 +28,9 @@ class WongWang(AbstractModel):
     Rates inside are per ms: the paper's $a$ = 270 Hz/nA, $b$ = 108 Hz, $d$ = 0.154 s, $\mu_0$ = 30
     Hz, and $J_{ext}$ = 5.2e-4 nA/Hz, which belongs to these $J$ and $I_0$, without AMPA at the
     recurrent synapses. brainmass 0.1.1 has a rectifier at 0.31 nA for $H$, the limit of large $d$,
-    and 2.243e-4 nA/Hz: preset `"brainmass"`, in which both pools win at any coherence.
+    and 2.243e-4 nA/Hz: preset `"brainmass"`, in which both pools win at any coherence. A class that
+    was contributed to The Virtual Brain drives $S$ ten thousand times too weakly, and decides
+    nothing: preset `"tvb"`.
 
     Reference: Wong, Wang (2006) Journal of Neuroscience 26:1314; Wong, Huk, Shadlen, Wang (2007)
     Frontiers in Computational Neuroscience 1:6.
@@ -71,7 +73,10 @@ class WongWang(AbstractModel):
     category = "physiological"
     use = "decisions between two options"
     reference = "Wong, Wang (2006) Journal of Neuroscience 26:1314"
-    presets = {"brainmass": {"J_A_ext": 0.2243, "b": 0.27 * 0.31, "d": 1e9}}
+    presets = {
+        "brainmass": {"J_A_ext": 0.2243, "b": 0.27 * 0.31, "d": 1e9},
+        "tvb": {"gamma": 0.641e-4, "coherence": 0.51},
+    }
 
     def _rates(self, state: State, inputs: Inputs) -> tuple[Array, Array]:
         coherence = self.coherence + inputs.coherence_inp

@@ -34,7 +34,7 @@ class AbstractWongWangExcInh(AbstractModel):
     J_i: Parameter = param(1.0, unit="nA", doc="feedback inhibition", bounds=(0.001, 2.0))
     I_o: Parameter = param(0.382, unit="nA", doc="background current", bounds=(0.0, 1.0))
     lamda: Parameter = param(
-        0.0, unit="1", doc="long-range feed-forward inhibition", bounds=(0.0, 1.0)
+        0.0, unit="1", doc="long-range feed-forward inhibition", bounds=(-0.1, 1.0)
     )
 
     class State(State):
@@ -142,7 +142,7 @@ class DecoBalancedExcInh(AbstractWongWangExcInh):
     (2021) Science Advances 7:eabf4752; Deco et al. (2014) Journal of Neuroscience 34:7886.
     """
 
-    M_i: Parameter = param(1.0, unit="1", doc="gain of the region", bounds=(1.0, 10.0))
+    M_i: Parameter = param(1.0, unit="1", doc="gain of the region", bounds=(0.5, 10.0))
 
     use = "regional heterogeneity in resting BOLD"
     reference = "Deco et al. (2021) Science Advances 7:eabf4752"

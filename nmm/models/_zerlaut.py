@@ -15,29 +15,15 @@ from ._base import AbstractModel, Inputs, State, observable
 
 # Fits of the threshold to simulations of single neurons, of di Volo et al. (2019), V.
 _P_E = [
-    -0.04983106,
-    0.005063550882777035,
-    -0.023470121807314552,
-    0.0022951513725067503,
-    -0.0004105302652029825,
-    0.010547051343547399,
-    -0.03659252821136933,
-    0.007437487505797858,
-    0.001265064721846073,
-    -0.04072161294490446,
-]
+    -0.04983106, 0.005063550882777035, -0.023470121807314552, 0.0022951513725067503,
+    -0.0004105302652029825, 0.010547051343547399, -0.03659252821136933, 0.007437487505797858,
+    0.001265064721846073, -0.04072161294490446,
+]  # fmt: skip
 _P_I = [
-    -0.05149122024209484,
-    0.004003689190271077,
-    -0.008352013668528155,
-    0.0002414237992765705,
-    -0.0005070645080016026,
-    0.0014345394104282397,
-    -0.014686689498949967,
-    0.004502706285435741,
-    0.0028472190352532454,
-    -0.015357804594594548,
-]
+    -0.05149122024209484, 0.004003689190271077, -0.008352013668528155, 0.0002414237992765705,
+    -0.0005070645080016026, 0.0014345394104282397, -0.014686689498949967, 0.004502706285435741,
+    0.0028472190352532454, -0.015357804594594548,
+]  # fmt: skip
 _ASYNCHRONOUS = {"external_input_ex_ex": 0.004, "external_input_in_ex": 0.004}
 
 
@@ -98,7 +84,7 @@ class AbstractZerlaut(AbstractModel):
         500.0, unit="ms", doc="time constant of adaptation of E", bounds=(1.0, 1000.0)
     )
     tau_w_i: Parameter = param(
-        1.0, unit="ms", doc="time constant of adaptation of I", bounds=(1.0, 1000.0)
+        1.0, unit="ms", doc="time constant of adaptation of I", bounds=(0.5, 1000.0)
     )
     E_e: Parameter = param(0.0, unit="mV", doc="reversal of excitation", bounds=(-20.0, 20.0))
     E_i: Parameter = param(-80.0, unit="mV", doc="reversal of inhibition", bounds=(-100.0, -60.0))
@@ -120,7 +106,7 @@ class AbstractZerlaut(AbstractModel):
     K_ext_i: Parameter = param(
         0.0, unit="1", doc="external inhibitory contacts", bounds=(0.0, 10_000.0)
     )
-    T: Parameter = param(20.0, unit="ms", doc="time scale of the rates", bounds=(1.0, 20.0))
+    T: Parameter = param(20.0, unit="ms", doc="time scale of the rates", bounds=(1.0, 40.0))
     P_e: Parameter = _threshold(_P_E, "E")
     P_i: Parameter = _threshold(_P_I, "I")
     external_input_ex_ex: Parameter = _external("E", "excitatory")
@@ -251,13 +237,22 @@ class ZerlautAdaptationFirstOrder(AbstractZerlaut):
     $G_s = Q_s \tau_s f_s$, $G = g_L + G_e + G_i$, $T_m = C_m/G$, $U_s = Q_s (E_s - \mu_V)/G$ and
     $q_s = f_s (U_s \tau_s)^2$,
 
+    $$f_e = (\nu_e + 10^{-6})(1 - g)\,p_e N + K_e \nu_{xe}, \qquad
+      f_i = (\nu_i + 10^{-6})\,g\,p_i N + K_i \nu_{xi}$$
     $$\mu_V = (G_e E_e + G_i E_i + g_L E_L - W)/G, \qquad
       2 \sigma_V^2 = \sum_s \frac{q_s}{\tau_s + T_m}, \qquad
       T_V = \frac{q_e + q_i}{2 \sigma_V^2}$$
 
-    and $V_{thr}$ is a polynomial in the three (`P_e`, `P_i`). Both populations hear $[c + \nu_{ext}
-    + w\,ou]_+$ over `K_ext_e` synapses, I with $S_i c$; `ou_drift` is $ou$, an Ornstein-Uhlenbeck
-    process if noise is put on it. `external_input_ex_in` is onto E from inhibitory cells.
+    The threshold is a polynomial in $v = (\mu_V + 60)/10$, $s = (\sigma_V - 4)/6$ and $n = T_V
+    g_L/C_m - 1/2$, with the coefficients `P_e` or `P_i` in V,
+
+    $$V_{thr} = 1000\,(P_0 + P_1 v + P_2 s + P_3 n + P_4 v^2 + P_5 s^2 + P_6 n^2
+      + P_7 v s + P_8 v n + P_9 s n)$$
+
+    Both populations hear $\nu_{xe} = [c + \nu_{ext} + w\,ou]_+$, I with $S_i c$; `ou_drift` is
+    $ou$, an Ornstein-Uhlenbeck process if noise is put on it, $\nu_{ext}$ is `external_input_ex_ex`
+    for E and `external_input_in_ex` for I, $\nu_{xi}$ is `external_input_ex_in`, onto E from
+    inhibitory cells, and `external_input_in_in`.
 
     Without input it is silent; external excitation of both by 4 Hz (preset `"asynchronous"`) gives
     2.05 and 13.7 Hz. Without adaptation ($b_e$ = 0) the same input ends in an unphysiological state
