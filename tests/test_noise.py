@@ -1,5 +1,6 @@
 """Random numbers, white noise and noise with memory, against theory and its standard errors."""
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,6 +11,7 @@ from gradients import assert_gradients_match_differences
 from tiny import Relax, assert_correlation, assert_variance
 
 import nmm
+from nmm._custom_types import Value
 from nmm.noise._base import counter_key, counter_normals, open_uniform
 
 both_precisions = pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
@@ -227,3 +229,30 @@ def test_several_noises_add_up():
     apart = [run(noise=(slow,), shape=20_000, t1=4.0), run(noise=(fast,), shape=20_000, t1=4.0)]
     assert_correlation(apart[0].y, both.y - apart[0].y, 0.0)
     assert_variance(both.y - apart[0].y, float(np.var(apart[1].y)), errors=6.0)
+
+
+class NamedLikeIncrements(nmm.AbstractModel):
+    """Variables with the names that Diffrax has for what a Brownian motion adds in a step."""
+
+    class State(nmm.State):
+        W: Value = nmm.variable(0.0, unit="1", doc="of a slow variable, often")
+        H: Value = nmm.variable(0.0, unit="1", doc="of a gate, often")
+
+    class Inputs(nmm.Inputs):
+        u: Value = nmm.slot(unit="1/ms", doc="input")
+
+    source = output = "W"
+    target = "u"
+
+    def vector_field(self, t, state, inputs):
+        return self.State(inputs.u - state.W, 0.0 * state.H)
+
+
+@pytest.mark.parametrize("solver", (nmm.Heun(), diffrax.ShARK()), ids=["Heun", "ShARK"])
+def test_noise_acts_on_variables_of_any_name(solver):
+    y1 = run(NamedLikeIncrements(), noise=nmm.noise.White(W=0.5, H=0.2), solver=solver)
+    expected = run(Relax(), noise=nmm.noise.White(x=0.5, y=0.2), solver=solver)
+    np.testing.assert_allclose(y1.W, expected.x, rtol=1e-12)
+    # The other variable of `Relax` relaxes, this one adds up.
+    total = run(Relax(rate=0.0), noise=nmm.noise.White(x=0.5, y=0.2), solver=solver)
+    np.testing.assert_allclose(y1.H, total.y, rtol=1e-12)

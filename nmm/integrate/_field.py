@@ -164,7 +164,9 @@ class Increment(diffrax.AbstractPath):
 
     def evaluate(self, t0: Any, t1: Any = None, left: bool = True, use_levy: bool = False) -> Any:
         del t0, t1, left
-        return self.value if use_levy or not hasattr(self.value, "W") else self.value.W
+        # Not by its name: some models have a state variable W.
+        has_areas = isinstance(self.value, diffrax.AbstractBrownianIncrement)
+        return self.value.W if has_areas and not use_levy else self.value
 
 
 def clip(state: Any) -> Any:
