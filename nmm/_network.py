@@ -1,11 +1,13 @@
 """A network: a model in every region, a connectome between them, one vector field in all."""
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike
 
 from ._connectome import AbstractConnectome, Connectome
@@ -18,6 +20,7 @@ from ._delays import (
     Spans,
     check_range,
     find_spans,
+    left,
     refuse_new_edges,
     refuse_outside,
     with_weights,
@@ -40,7 +43,8 @@ class Network(AbstractDynamics):
     its weight is not 0 when the network is built. Which edges are read together, and how far back,
     is planned then from numbers that are known. So a speed or delay that will be fitted or swept
     needs a declared range: its fast end sets the length of the chunks, its slow end that of the
-    history. What leaves the range later is an error, as is a weight on a pair that is no edge.
+    history. What leaves the range later is an error, as is a weight on a pair that is no edge, or a
+    speed given to a network that was built without; delays of 0 without a range stay 0.
 
     **Arguments:**
 
@@ -56,12 +60,13 @@ class Network(AbstractDynamics):
         tuple of several, as part of the model, so that `"stimulus.amplitude"` can be fitted.
     - `speed`: conduction speed in mm/ms (the same number as m/s), one or a matrix; `None` for
         coupling without delay.
-    - `delays`: a matrix in ms, `[target, source]`, in place of a speed; one number, or as the
-        weights of the connectome. With several couplings, `speed` and `delays` may be tuples, with
-        one for each or `None`.
-    - `speed_range`: `(lowest, highest)`, between which the speed may later be changed.
-    - `delay_range`: `(shortest, longest)`, numbers or matrices, between which delays may later be
-        changed, whether directly or by tract lengths.
+    - `delays`: a matrix in ms, `[target, source]`, in place of a speed; one number, as the weights
+        of the connectome, or of a `nmm.SparseConnectome` by edge, `(n_edges,)`. With several
+        couplings, `speed` and `delays` may be tuples, with one for each or `None`.
+    - `speed_range`: `(lowest, highest)`, between which the speed may later be changed; of couplings
+        that have one.
+    - `delay_range`: `(shortest, longest)`, numbers or like `delays`, between which delays may later
+        be changed, whether directly or by tract lengths; of couplings without a range of speeds.
     - `reading`: how values between grid points are read: `"linear"` (second order), `"cubic"`
         (fourth order, for `nmm.RungeKutta4`) or `"nearest"`, of delays rounded to steps. The first
         two are differentiable in delays.
@@ -85,7 +90,7 @@ class Network(AbstractDynamics):
     delays: Array | tuple[Array | None, ...] | None
     reading: str = eqx.field(static=True)
     hold: bool = eqx.field(static=True)
-    spans: tuple[Spans | None, ...] = eqx.field(static=True, repr=False)
+    planned: tuple[Spans | None, ...] = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
@@ -116,7 +121,7 @@ class Network(AbstractDynamics):
         self.reading = reading
         self.hold = hold
         self._check_parts()
-        self.spans = self._find_spans(speed, delays, speed_range, delay_range)
+        self.planned = self._find_spans(speed, delays, speed_range, delay_range)
 
     def __check_init__(self) -> None:
         (regions,) = self.shape
@@ -205,6 +210,11 @@ class Network(AbstractDynamics):
         )
 
     @property
+    def spans(self) -> tuple[Spans | None, ...]:
+        """Between which ends the delays of each coupling lie; `None` if all is heard at once."""
+        return tuple(None if one is None or one.at_once else one for one in self.planned)
+
+    @property
     def delayed(self) -> bool:
         """Whether anything arrives with a delay."""
         return any(one is not None for one in self.spans)
@@ -216,30 +226,62 @@ class Network(AbstractDynamics):
 
         - `ValueError`, with the first of them.
         """
-        for spans, connectome, delays in zip(
-            self.spans, self.connectomes, self.all_delays(), strict=True
-        ):
-            if spans is not None and is_concrete(delays):
-                refuse_outside(spans, delays)
-            if spans is not None and is_concrete(connectome.weights):
-                refuse_new_edges(spans, connectome.weights)
+        for spans, connectome, speed, delays in self._by_coupling():
+            given = [n for n, x in (("speed", speed), ("delays", delays)) if x is not None]
+            if len(given) != (spans is not None):
+                raise ValueError(
+                    "`speed` and `delays` should be there when a network is built, since its runs "
+                    f"are planned then; this one, built {'without' if spans is None else 'with'}, "
+                    f"now has {given or 'neither'}."
+                )
+            if spans is None:
+                continue
+            weights, found = connectome.weights, _delays(spans, connectome, speed, delays)
+            if spans.at_once:
+                if is_concrete((weights, found)) and left(spans, np.asarray(weights), found):
+                    raise ValueError(
+                        f"`{given[0]}` should be within the range known or declared when the "
+                        "network was built (`speed_range`, `delay_range`), which was of no delays; "
+                        f"got delays of up to {found.max():.6g} ms."
+                    )
+                continue
+            if is_concrete(found):
+                refuse_outside(spans, found, given[0])
+            if is_concrete(weights):
+                refuse_new_edges(spans, weights)
+
+    def guarded(self) -> tuple["Network", Any]:
+        """This network, with weights that are NaN if delays have left their range; and whether.
+
+        Nothing can come of a delay that is clamped. `None` if no delays were planned.
+        """
+        bad: Any = None
+        for spans, connectome, speed, delays in self._by_coupling():
+            if spans is not None:
+                weights, found = connectome.weights, _delays(spans, connectome, speed, delays)
+                host: Any = np if is_concrete((weights, found)) else jnp
+                wrong = left(spans, host.asarray(weights), found, host)
+                bad = wrong if bad is None else bad | wrong
+        if bad is None or is_concrete(bad):
+            # What is known was refused before.
+            return self, bad
+
+        def weights(network: Any) -> list[Any]:
+            return [connectome.weights for connectome in _tuple(network.connectome)]
+
+        return eqx.tree_at(weights, self, [jnp.where(bad, jnp.nan, w) for w in weights(self)]), bad
 
     def all_delays(self) -> list[Array | None]:
         """The delays of each coupling in ms, as its weights; `None` where there are none."""
-        found = []
-        for connectome, spans, speed, delays in zip(
-            self.connectomes,
-            self.spans,
-            self._for_each(self.speed),
-            self._for_each(self.delays),
-            strict=True,
-        ):
-            if spans is None:
-                found.append(None)
-            else:
-                matrix = connectome.tract_lengths / speed if delays is None else delays
-                found.append(jnp.broadcast_to(matrix, connectome.weights.shape))
-        return found
+        return [
+            None if spans is None or spans.at_once else jnp.asarray(_delays(spans, *parts))
+            for spans, *parts in self._by_coupling()
+        ]
+
+    def _by_coupling(self) -> Iterator[tuple[Spans | None, AbstractConnectome, Any, Any]]:
+        """The spans, the connectome, the speed and the delays of each coupling."""
+        speeds, delays = self._for_each(self.speed), self._for_each(self.delays)
+        return zip(self.planned, self.connectomes, speeds, delays, strict=True)
 
     def _for_each(self, one_or_several: Any) -> tuple[Any, ...]:
         """One for each coupling."""
@@ -388,6 +430,14 @@ class Network(AbstractDynamics):
     def initial_state(self, shape: tuple[int, ...] = (), key: Key | None = None) -> Any:
         """The state in which a run starts; see `nmm.AbstractModel.initial_state`."""
         return self.node.initial_state(shape or self.shape, key)
+
+
+def _delays(spans: Spans, connectome: AbstractConnectome, speed: Any, delays: Any) -> Any:
+    """In ms, as the weights; in NumPy if they are known, also inside of `jax.jit`."""
+    parts = (connectome.tract_lengths, speed) if delays is None else (delays,)
+    host: Any = np if is_concrete(parts) else jnp
+    first, *speeds = map(host.asarray, parts)
+    return spans.place(first / speeds[0] if speeds else first, host)
 
 
 def _tuple(one_or_several: Any) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Scalar
 
 from ._connectome import AbstractConnectome, Connectome
 from ._custom_types import Value
-from ._declare import as_float, is_concrete
+from ._declare import as_float, is_array_like, is_concrete
 from ._extras import require
 
 Kernel = Callable[[Array], Array]
@@ -112,13 +112,13 @@ class SparseConnectome(AbstractConnectome):
     **Attributes:**
 
     - `weights`: the weights in rows of places, `(row, place)`, which can be fitted; `edges` has
-        them by edge.
+        them by edge, and `place` puts values by edge into such places.
     - `lengths`, `tract_lengths`: the lengths in the same places.
 
     **Raises:**
 
-    - `ValueError` if ends, weights or lengths do not fit to each other, an end is no node, or an
-        edge is given twice.
+    - `ValueError` if ends, weights or lengths do not fit to each other, an end is no node, an edge
+        is given twice, or a length is negative.
     """
 
     weights: Float[Array, "row place"]
@@ -133,19 +133,46 @@ class SparseConnectome(AbstractConnectome):
         weights = _per_edge("weights", weights, len(targets))
         self.layout, place = Edges.of(targets, sources, n_regions, n_regions)
         self.weights = weights[place]
-        self.lengths = (
-            None if lengths is None else _per_edge("lengths", lengths, len(targets))[place]
-        )
+        self.lengths = None
+        if lengths is not None:
+            lengths = _per_edge("lengths", lengths, len(targets))
+            if is_concrete(lengths) and (np.asarray(lengths) < 0).any():
+                raise ValueError(
+                    f"`lengths` should not be negative, in mm; the smallest is {lengths.min():.4g}."
+                )
+            self.lengths = lengths[place]
         self.labels = None
 
     @classmethod
-    def from_dense(cls, weights: Any, *, threshold: float = 0.0) -> "SparseConnectome":
-        """The edges of a known matrix, `[target, source]`, whose magnitude is above `threshold`."""
+    def from_dense(
+        cls, weights: Connectome | Any, *, lengths: Any = None, threshold: float = 0.0
+    ) -> "SparseConnectome":
+        """The edges of a known matrix whose magnitude is above `threshold`.
+
+        **Arguments:**
+
+        - `weights`: a matrix, `[target, source]`; or a `nmm.Connectome`, with its tract lengths.
+        - `lengths`: a matrix in mm; `None` for those of the connectome, if it has any.
+        - `threshold`: weights of at most this magnitude are no edges.
+
+        **Raises:**
+
+        - `ValueError` if the matrices are not square, or differ in their shape.
+        """
+        if isinstance(weights, Connectome):
+            lengths = weights.tract_lengths if lengths is None else lengths
+            weights = weights.weights
         matrix = np.asarray(weights)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"`weights` should be a square matrix, got the shape {matrix.shape}.")
+        if lengths is not None and np.shape(lengths) != matrix.shape:
+            raise ValueError(
+                f"`lengths` should have the shape of the weights, {matrix.shape}, got "
+                f"{np.shape(lengths)}."
+            )
         targets, sources = np.nonzero(np.abs(matrix) > threshold)
-        return cls(targets, sources, matrix[targets, sources], len(matrix))
+        along = None if lengths is None else np.asarray(lengths)[targets, sources]
+        return cls(targets, sources, matrix[targets, sources], len(matrix), lengths=along)
 
     @classmethod
     def local(cls, positions: Any, kernel: Kernel, *, cutoff: float) -> "SparseConnectome":
@@ -197,6 +224,27 @@ class SparseConnectome(AbstractConnectome):
         targets, sources, where = self.layout.known
         return targets, sources, self.weights[where]
 
+    def place(self, values: Any) -> Any:
+        """Values by edge, in the order of `edges`, in the places of the weights.
+
+        Places left over are 0. Delays by edge, `(n_edges,)`, go into a `nmm.Network` as they are.
+
+        **Raises:**
+
+        - `ValueError` if there is not one for each edge.
+        """
+        _, _, where = self.layout.known
+        if np.shape(values) != (len(where[0]),):
+            raise ValueError(
+                f"Values by edge should have the shape ({len(where[0])},), one for each edge in "
+                f"the order of `edges`; got {np.shape(values)}."
+            )
+        if is_concrete(values):
+            placed = np.zeros(self.weights.shape, np.asarray(values).dtype)
+            placed[where] = values
+            return placed
+        return jnp.zeros(self.weights.shape, values.dtype).at[where].set(values)
+
     @property
     def tract_lengths(self) -> Any:
         return self.lengths
@@ -209,6 +257,8 @@ class SparseConnectome(AbstractConnectome):
     @property
     def spectral_radius(self) -> float:
         """The largest magnitude among the eigenvalues; needs known weights and SciPy."""
+        if self.n_regions < 3:  # Too few for an iteration.
+            return float(self.to_dense().spectral_radius)
         linalg = require("scipy.sparse.linalg", "data")
         sums = jax.jit(lambda x: self.weighted_sum(x))
         operator = linalg.LinearOperator(
@@ -224,7 +274,17 @@ class SparseConnectome(AbstractConnectome):
         return self.layout.sums(self.weights, features)
 
     def scale(self, factor: Any) -> "SparseConnectome":
-        """All weights times a factor, such as `1 / conn.spectral_radius`."""
+        """All weights times a factor, such as `1 / conn.spectral_radius`.
+
+        **Raises:**
+
+        - `TypeError` if the factor is no number.
+        """
+        if not is_array_like(as_float(factor)):
+            raise TypeError(
+                "`factor` should be a number, such as `1 / conn.spectral_radius` or `1 / "
+                f"conn.weights.max()`; got {factor!r}."
+            )
         return eqx.tree_at(lambda conn: conn.weights, self, self.weights * factor)
 
     def reweight(self, kernel: Kernel) -> "SparseConnectome":
@@ -235,9 +295,14 @@ class SparseConnectome(AbstractConnectome):
 
     def to_dense(self) -> Connectome:
         """The same connections as a matrix."""
-        targets, sources, weights = self.edges
-        matrix = jnp.zeros((self.n_regions,) * 2, weights.dtype).at[targets, sources].set(weights)
-        return Connectome(matrix)
+        targets, sources, where = self.layout.known
+
+        def matrix(placed: Array) -> Array:
+            empty = jnp.zeros((self.n_regions,) * 2, placed.dtype)
+            return empty.at[targets, sources].set(placed[where])
+
+        lengths = None if self.lengths is None else matrix(self.lengths)
+        return Connectome(matrix(self.weights), lengths)
 
 
 class ParcelConnectome(AbstractConnectome):
@@ -323,6 +388,8 @@ class ParcelConnectome(AbstractConnectome):
 
 
 def _ends(targets: Any, sources: Any, n_regions: int) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(n_regions, int | np.integer) or n_regions < 1:
+        raise ValueError(f"`n_regions` should be a positive whole number, got {n_regions!r}.")
     ends = np.asarray(targets), np.asarray(sources)
     for name, end in zip(("targets", "sources"), ends, strict=True):
         if end.ndim != 1 or end.dtype.kind not in "iu" or end.shape != ends[0].shape:

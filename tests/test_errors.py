@@ -255,6 +255,10 @@ CASES = {
         lambda: run(model=net(stimulus=jnp.sin)),
         r"`stimulus` should return `Relax.Inputs\(...\)`, got",
     ),
+    "regions of a list of edges": (
+        lambda: nmm.SparseConnectome([0], [1], [1.0], 2.5),
+        "`n_regions` should be a positive whole number, got 2.5",
+    ),
     "weights": (lambda: nmm.Network(Relax(), jnp.ones((2, 3))), "`weights` should"),
 }
 

@@ -1,5 +1,6 @@
 """Sparse connectomes, parcels of nodes and local kernels, against the same as full matrices."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -162,11 +163,53 @@ def test_kernels_have_their_shapes_and_can_be_fitted():
     )
 
 
+def test_lengths_go_along_from_and_to_a_matrix():
+    weights = matrix()
+    lengths = np.random.default_rng(1).uniform(1, 9, (N, N))
+    sparse = nmm.SparseConnectome.from_dense(nmm.Connectome(weights, lengths))
+    back = sparse.to_dense()
+    np.testing.assert_array_equal(back.weights, weights)
+    np.testing.assert_array_equal(back.tract_lengths, np.where(weights != 0, lengths, 0))
+    targets, sources, values = sparse.edges
+    np.testing.assert_array_equal(sparse.lengths[sparse.layout.known[2]], lengths[targets, sources])
+    same = nmm.SparseConnectome.from_dense(weights, lengths=lengths)
+    np.testing.assert_array_equal(same.lengths, sparse.lengths)
+    np.testing.assert_array_equal(sparse.place(values)[sparse.layout.known[2]], values)
+
+
+def test_delays_by_edge_are_those_of_the_matrix():
+    weights = matrix()
+    delays = np.random.default_rng(2).uniform(0.2, 3.0, (N, N))
+    sparse = nmm.SparseConnectome.from_dense(weights)
+    targets, sources, _ = sparse.edges
+    y0 = Relax.State(x=jnp.cos(jnp.arange(N)), y=0.0)
+
+    def network(conn, delays):
+        return nmm.Network(Relax(), conn, delays=delays, delay_range=(0.1, 4.0))
+
+    def end(net):
+        return nmm.simulate(net, 4.0, 0.5, y0=y0, save=[]).y1.x
+
+    by_edge = jnp.asarray(delays[targets, sources])
+    expected = end(network(weights, delays))
+    np.testing.assert_allclose(end(network(sparse, by_edge)), expected, rtol=1e-12)
+
+    def far(by_edge):
+        later = eqx.tree_at(lambda n: n.delays, network(sparse, jnp.ones(len(targets))), by_edge)
+        return later.all_delays()[0][sparse.layout.known[2]]
+
+    np.testing.assert_array_equal(jax.jacfwd(far)(by_edge), np.eye(len(targets)))
+
+
 def test_scaling_to_the_spectral_radius():
     conn = nmm.SparseConnectome.from_dense(np.abs(matrix()))
     radius = nmm.Connectome(np.abs(matrix())).spectral_radius
     np.testing.assert_allclose(conn.spectral_radius, radius, rtol=1e-5)
     assert abs(conn.scale(1 / radius).spectral_radius - 1) < 1e-5
+    two = nmm.SparseConnectome([0, 1], [1, 0], [2.0, 8.0], 2)
+    np.testing.assert_allclose(two.spectral_radius, 4.0)
+    with pytest.raises(TypeError, match="`factor` should be a number, .* got 'spectral_radius'"):
+        two.scale("spectral_radius")
 
 
 @pytest.mark.parametrize(
@@ -195,9 +238,27 @@ def test_scaling_to_the_spectral_radius():
         ),
         (
             lambda: nmm.Network(
-                Relax(), nmm.SparseConnectome([0], [1], [1.0], 2), delays=jnp.ones(1)
+                Relax(), nmm.SparseConnectome([0], [1], [1.0], 2), delays=jnp.ones((1, 2))
             ),
             r"`delays` should have the shape \(2, 1\), as the weights",
+        ),
+        (
+            lambda: nmm.Network(
+                Relax(), nmm.SparseConnectome([0], [1], [1.0], 2), delays=jnp.ones(2)
+            ),
+            r"by edge should have the shape \(1,\), one for each .* got \(2,\)",
+        ),
+        (
+            lambda: nmm.SparseConnectome([0], [1], [1.0], 2, lengths=[-1.0]),
+            "`lengths` should not be negative, in mm; the smallest is -1",
+        ),
+        (
+            lambda: nmm.SparseConnectome.from_dense(np.eye(2), lengths=np.eye(3)),
+            r"`lengths` should have the shape of the weights, \(2, 2\), got \(3, 3\)",
+        ),
+        (
+            lambda: nmm.SparseConnectome([0], [1], [1.0], 0),
+            "`n_regions` should be a positive whole number, got 0",
         ),
         (
             lambda: nmm.Network(

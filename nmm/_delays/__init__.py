@@ -6,7 +6,7 @@ from ._spans import (
     Spans as Spans,
     check_range as check_range,
     find_spans as find_spans,
-    outside as outside,
+    left as left,
     refuse_new_edges as refuse_new_edges,
     refuse_outside as refuse_outside,
 )

@@ -23,6 +23,7 @@ class Spans:
     - `edges`: which of these places are edges, or of no account.
     - `shortest`, `longest`: of the delay of each edge, ms.
     - `regions`: their number.
+    - `at_once`: whether all delays are 0.
     """
 
     def __init__(self, connectome: AbstractConnectome, shortest: np.ndarray, longest: np.ndarray):
@@ -43,6 +44,7 @@ class Spans:
             np.broadcast_to(end, self.shape)[self.where].astype(np.float64)
             for end in (shortest, longest)
         )
+        self.at_once = not self.longest.any()
         digest = hashlib.sha256()
         for each in (self.targets, self.sources, *self.where, self.shortest, self.longest):
             digest.update(np.ascontiguousarray(each).tobytes())
@@ -55,7 +57,7 @@ class Spans:
         return hash(self._digest)
 
     def __repr__(self) -> str:
-        if not self.delayed.any():
+        if self.at_once:
             return "Spans(no delays)"
         ends = self.shortest[self.delayed].min(), self.longest.max()
         return f"Spans({self.delayed.sum()} delayed edges, {ends[0]:.3g} to {ends[1]:.3g} ms)"
@@ -64,6 +66,14 @@ class Spans:
     def delayed(self) -> np.ndarray:
         """Which edges may have a delay."""
         return self.longest > 0
+
+    def place(self, values: Any, xp: Any) -> Any:
+        """Values for all edges, for each or in the places of the weights, in these places."""
+        if np.ndim(values) != 1:
+            return xp.broadcast_to(values, self.shape)
+        edges = np.zeros(self.shape, np.int32)
+        edges[self.where] = np.arange(len(self.targets))
+        return values[edges]
 
     @property
     def edges_at_once(self) -> np.ndarray:
@@ -80,7 +90,7 @@ def find_spans(
     speed_range: tuple[Any, Any] | None,
     delay_range: tuple[Any, Any] | None,
 ) -> Spans | None:
-    """Reads off between which ends the delays of a coupling may lie; `None` if it has none.
+    """Reads off between which ends the delays of a coupling may lie; `None` if there are none.
 
     All of it in NumPy, since inside of `jax.jit` no sum of JAX is known.
 
@@ -101,6 +111,7 @@ def find_spans(
     weights, lengths = connectome.weights, connectome.tract_lengths
     known = None
     if delays is not None:
+        delays = _in_places(connectome, delays)
         check_delays(delays, weights.shape)
         known = np.asarray(delays, np.float64) if is_concrete(delays) else None
     elif lengths is None:
@@ -109,17 +120,17 @@ def find_spans(
         check_speed(speed, weights.shape)
         if is_concrete(lengths) and is_concrete(speed):
             known = np.asarray(lengths, np.float64) / np.asarray(speed, np.float64)
-    if delay_range is not None:
-        ends = delay_range
+    if speed_range is not None and speed is not None and is_concrete(lengths):
+        tracts = np.asarray(lengths, np.float64)
+        ends = tracts / speed_range[1], tracts / speed_range[0]
+    elif delay_range is not None:
+        ends = tuple(_in_places(connectome, end) for end in delay_range)
         for end in map(np.shape, ends):
             if end not in ((), weights.shape):
                 raise ValueError(
                     f"`delay_range` should be of numbers, or of the shape {weights.shape}, as the "
                     f"weights; got {end}."
                 )
-    elif speed_range is not None and lengths is not None and is_concrete(lengths):
-        tracts = np.asarray(lengths, np.float64)
-        ends = tracts / speed_range[1], tracts / speed_range[0]
     elif known is not None:
         ends = known, known
     else:
@@ -129,8 +140,8 @@ def find_spans(
         )
     spans = Spans(connectome, *(np.asarray(end, np.float64) for end in ends))
     if known is not None:
-        refuse_outside(spans, known)
-    return spans if spans.delayed.any() else None
+        refuse_outside(spans, known, "delays" if speed is None else "speed")
+    return spans
 
 
 def check_speed(speed: Any, expected: tuple[int, ...]) -> None:
@@ -191,8 +202,21 @@ def outside(spans: Spans, delays: Any, xp: Any = np) -> Any:
     return ~((values >= low * (1 - slack)) & (values <= high * (1 + slack)))
 
 
-def refuse_outside(spans: Spans, delays: Any) -> None:
+def left(spans: Spans, weights: Any, delays: Any, xp: Any = np) -> Any:
+    """Whether a delay is not in its span, or a weight is not 0 where there was no edge."""
+    if spans.at_once:
+        # What is heard at once needs no plan, so that edges may come and go.
+        return xp.any((weights != 0) & (delays != 0))
+    new = xp.where(spans.edges, 0, weights) != 0
+    return xp.any(outside(spans, delays, xp)) | xp.any(new)
+
+
+def refuse_outside(spans: Spans, delays: Any, name: str) -> None:
     """Refuses known delays that are not in their spans.
+
+    **Arguments:**
+
+    - `name`: of the argument that they follow from, `"delays"` or `"speed"`.
 
     **Raises:**
 
@@ -204,9 +228,9 @@ def refuse_outside(spans: Spans, delays: Any) -> None:
         i, j = int(spans.targets[bad[0]]), int(spans.sources[bad[0]])
         ends = spans.shortest[bad[0]], spans.longest[bad[0]]
         raise ValueError(
-            "`delays` should be within the range known or declared when the network was built "
-            f"(`speed_range`, `delay_range`); {len(bad)} are not, the first that from region {j} "
-            f"to region {i}: {at_edges(spans, known)[bad[0]]:.6g} ms, not in "
+            f"`{name}` should be within the range known or declared when the network was built "
+            f"(`speed_range`, `delay_range`); {len(bad)} delays are not, the first that from "
+            f"region {j} to region {i}: {at_edges(spans, known)[bad[0]]:.6g} ms, not in "
             f"[{ends[0]:.6g}, {ends[1]:.6g}] ms."
         )
 
@@ -224,3 +248,10 @@ def refuse_new_edges(spans: Spans, weights: Any) -> None:
             "`weights` should stay 0 where they were 0 when the network was built, since no delay "
             f"was planned there; {len(bad)} are not, the first at {tuple(bad[0].tolist())}."
         )
+
+
+def _in_places(connectome: AbstractConnectome, values: Any) -> Any:
+    """Values given by edge, of a list of edges, in the places of its weights."""
+    if isinstance(connectome, SparseConnectome) and np.ndim(values) == 1:
+        return connectome.place(values)
+    return values

@@ -67,7 +67,7 @@ class Tables(eqx.Module):
     def __init__(
         self,
         plan: DelayPlan,
-        connectomes: list[AbstractConnectome],
+        connectomes: tuple[AbstractConnectome, ...],
         delays: list[Array | None],
         dtype: Any,
     ):

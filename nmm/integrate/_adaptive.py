@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._delays import DelayPlan, plan_delays
+from .._network import Network
 from ..observe._base import grid_steps
 from ._augmented import Augmented, AugmentedField
 from ._breaks import end_at_breaks
@@ -56,7 +57,6 @@ def solve_adaptively(
     plan = given = None
     if delayed:
         assert problem.dt is not None
-        model.check_delays()
         steps = grid_steps(problem.t1, problem.dt, "`t1`")
         plan = plan_delays(model.spans, problem.dt, model.reading, steps)
         shape = jax.tree.leaves(problem.state)[0].shape
@@ -180,6 +180,10 @@ def _solve(
 
     if plan is not None and given is not None:
         return _solve_by_chunks(field, integrate, segment, times, plan, given)
+    outside, model = None, problem.field.model
+    if isinstance(model, Network):
+        model, outside = model.guarded()
+        field = eqx.tree_at(lambda f: f.problem.field.model, field, model)
     start = field.start(None)
     subs = {
         name: diffrax.SubSaveAt(ts=ts, fn=lambda t, y, args, name=name: y.observers[name])
@@ -189,7 +193,10 @@ def _solve(
     if "" in times:
         subs[""] = diffrax.SubSaveAt(ts=times[""], fn=field.kept)
     solution = integrate(field.terms(start, segment), 0.0, problem.t1, start, None, subs)
-    return solution.ys, solution.stats, RESULTS.promote(solution.result), start
+    outcome: Any = RESULTS.promote(solution.result)
+    if outside is not None:
+        outcome = RESULTS.where(outside, RESULTS.delay_outside, outcome)
+    return solution.ys, solution.stats, outcome, start
 
 
 _COUNTS: tuple[str, ...] = ("num_steps", "num_accepted_steps", "num_rejected_steps")

@@ -19,9 +19,7 @@ from .._delays import (
     Held,
     Tables,
     fractions,
-    outside,
     plan_delays,
-    with_weights,
 )
 from ._field import Moment
 
@@ -131,7 +129,7 @@ class Delays(eqx.Module):
 
     tables: Tables
     layouts: tuple[Layout, ...]
-    outside: Array
+    outside: Any
 
     @property
     def plan(self) -> DelayPlan:
@@ -190,16 +188,9 @@ def look_up(model: Any, plan: DelayPlan, state: Any) -> Delays:
         Layout(jax.tree.structure(message), leaf.shape[:-1] + (spans.regions if spans else 0,))
         for spans, message in zip(model.spans, jax.eval_shape(model.messages, state), strict=True)
     )
-    connectomes, delays = model.connectomes, model.all_delays()
-    wrong = [
-        jnp.any(outside(spans, d, jnp)) | jnp.any(jnp.where(spans.edges, 0, c.weights) != 0)
-        for spans, c, d in zip(model.spans, connectomes, delays, strict=True)
-        if spans is not None
-    ]
-    bad = jnp.any(jnp.stack(wrong))
-    # Nothing can come of a delay that is clamped.
-    connectomes = [with_weights(c, jnp.where(bad, jnp.nan, c.weights)) for c in connectomes]
-    return Delays(Tables(plan, connectomes, delays, leaf.dtype), layouts, bad)
+    delays = model.all_delays()
+    model, bad = model.guarded()
+    return Delays(Tables(plan, model.connectomes, delays, leaf.dtype), layouts, bad)
 
 
 def delays_of(model: Any, dt: float, steps: int, state: Any) -> Delays:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._delays import DelayPlan, plan_delays
+from .._network import Network
 from ..observe._base import grid_steps, observer_steps
 from ._delayed import History, continued, look_up, parse_history
 from ._grid import NEVER, BlockCarry, Carry, Grid
@@ -38,7 +39,6 @@ def solve_on_grid(problem: Problem) -> dict[str, Any]:
     model: Any = problem.field.model
     delay_plan, chunk = None, {}
     if getattr(model, "delayed", False):
-        model.check_delays()
         delay_plan = plan_delays(model.spans, dt, model.reading, steps)
         kept = max(delay_plan.history(i) for i in range(len(model.spans)))
         # What a step keeps for a gradient is about ten times what it sends.
@@ -133,8 +133,8 @@ def _run(
     }
     grid = eqx.tree_at(lambda g: g.outputs.observers, grid, prepared, is_leaf=lambda x: x is None)
     history, tail = None, plan.blocks * plan.block - plan.offset - plan.steps
+    model, outside = grid.field.model, None
     if delay_plan is not None:
-        model = grid.field.model
         delays = look_up(model, delay_plan, state)
         grid = eqx.tree_at(lambda g: g.delays, grid, delays, is_leaf=lambda x: x is None)
         if given is not None:
@@ -143,6 +143,10 @@ def _run(
             history = continued(delays, previous)
         # Steps past the end move on what is stored, too.
         history = jax.tree.map(lambda x: jnp.pad(x, [(0, 0), (tail, 0), (0, 0)]), history)
+        outside = delays.outside
+    elif isinstance(model, Network):
+        model, outside = model.guarded()
+        grid = eqx.tree_at(lambda g: g.field.model, grid, model)
     first_row = None
     if rows is not None:
         rows = jnp.pad(rows, [(plan.offset, tail)] + [(0, 0)] * (rows.ndim - 1))
@@ -167,8 +171,8 @@ def _run(
     failed_at = carry.bad_step
     failed = (failed_at != NEVER) & (result == RESULTS.successful)
     result = RESULTS.where(failed, RESULTS.non_finite, result)
-    if grid.delays is not None:
-        result = RESULTS.where(grid.delays.outside, RESULTS.delay_outside, result)
+    if outside is not None:
+        result = RESULTS.where(outside, RESULTS.delay_outside, result)
     bad_time = jnp.where(failed_at == NEVER, jnp.inf, failed_at.astype(float) * grid.dt)
     return carry, values, result, bad_time
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._custom_types import Key, RealScalarLike
 from .._declare import is_concrete
+from .._network import Network
 from ..models._base import AbstractDynamics
 from ..noise import AbstractNoise
 from ..noise._base import check_normals
@@ -106,6 +107,8 @@ def simulate(
         Inside of compiled code it is Equinox's runtime error, which names when and which variable.
     """
     check_model(model)
+    if isinstance(model, Network):
+        model.check_delays()
     t1 = positive(t1, "t1")
     adapts = not (stepsize_controller is None and adjoint is None and event is None)
     if dt is not None:
@@ -202,11 +205,11 @@ def _raise_if_failed(solution: Solution) -> Solution:
         for name in names
         for i in range(intervals)
     ]
-    non_finite = result == RESULTS.non_finite
-    other = failed & ~non_finite
+    others = (RESULTS[RESULTS.delay_outside], "The solver failed; see `sol.result`, `throw=False`.")
+    other = len(messages) + jnp.where(result == RESULTS.delay_outside, 0, 1)
+    index = jnp.where(result == RESULTS.non_finite, index, other)
     dynamic, static = eqx.partition((solution.ys, solution.y1), eqx.is_array)
-    dynamic = eqx.branched_error_if(dynamic, failed & non_finite, index, messages)
-    dynamic = eqx.error_if(dynamic, other, "The solver failed; see `sol.result`, `throw=False`.")
+    dynamic = eqx.branched_error_if(dynamic, failed, index, [*messages, *others])
     ys, y1 = eqx.combine(dynamic, static)
     return eqx.tree_at(lambda s: (s.ys, s.y1), solution, (ys, y1))
 

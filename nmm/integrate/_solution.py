@@ -22,8 +22,8 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "range."
     )
     delay_outside = (
-        "`delays` should be within the range known or declared when the network was built "
-        "(`speed_range`, `delay_range`), and weights 0 where they were 0 then."
+        "`speed` and `delays` should be within the range known or declared when the network was "
+        "built (`speed_range`, `delay_range`), and weights 0 where they were 0 then."
     )
 
 

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from .._custom_types import Key, RealScalarLike
+from .._declare import is_concrete
+from .._network import Network
 from ..models._base import AbstractDynamics
 from ..noise._base import check_normals, fresh_normals
 from ..noise._multiplicative import corrections
@@ -23,6 +25,7 @@ from ._problem import (
     sort_noises,
     take_stimuli,
 )
+from ._solution import RESULTS
 from ._solvers import Heun, check_solver
 
 
@@ -101,6 +104,7 @@ def step(
     **Raises:**
 
     - `ValueError` or `TypeError`, naming the argument, for what does not fit.
+    - `RuntimeError` when compiled code runs, if a delay has left its range.
     """
     check_model(model)
     dt = positive(dt, "dt")
@@ -141,7 +145,10 @@ def step(
         terms = diffrax.MultiTerm(terms, diffrax.ControlTerm(Diffusion(diffusions), control))
     moment = Moment((jnp.asarray(t, leaf.dtype), jnp.zeros((), leaf.dtype)), None, (), length)
     zero = jnp.zeros_like(length)
-    delays = None
+    delays = outside = None
+    if isinstance(model, Network):
+        model.check_delays()
+        _, outside = model.guarded()
     if run is not None:
         delays = delays_of(model, dt, 1, state)
         recent = delays.recent(run.history)
@@ -153,6 +160,8 @@ def step(
     solver_state = solver.init(terms, zero, length, state, moment)
     new, *_ = solver.step(terms, zero, length, state, moment, solver_state, True)
     new = clip(new) if bounded else new
+    if outside is not None and not is_concrete(outside):
+        new = eqx.error_if(new, outside, RESULTS[RESULTS.delay_outside])
     network: Any = model
     if run is None or delays is None:
         return new
