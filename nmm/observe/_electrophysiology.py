@@ -108,6 +108,7 @@ class AbstractElectrophysiology(AbstractReadout):
     kind: ClassVar[str]
     usual_reference: ClassVar[str | None]
 
+    # Subclasses name it as theirs, since static checkers would make up another.
     def __init__(
         self,
         lead_field: LeadField | ArrayLike,
@@ -190,6 +191,7 @@ class EEG(AbstractElectrophysiology):
     measured = POTENTIAL
     kind = "eeg"
     usual_reference = "average"
+    __init__ = AbstractElectrophysiology.__init__
 
     @classmethod
     def spherical(
@@ -223,6 +225,7 @@ class MEG(AbstractElectrophysiology):
     measured = FIELD
     kind = "mag"
     usual_reference = None
+    __init__ = AbstractElectrophysiology.__init__
 
     @classmethod
     def spherical(
@@ -258,6 +261,7 @@ class SEEG(AbstractElectrophysiology):
     measured = POTENTIAL
     kind = "seeg"
     usual_reference = None
+    __init__ = AbstractElectrophysiology.__init__
 
     @classmethod
     def homogeneous(
