@@ -173,10 +173,16 @@ def balance(
     noisy = noise is not None or network.noise is not None
     if noisy and key is None:
         raise ValueError("`key` should be given, since there is noise: `key=jax.random.key(0)`.")
+    if noisy and rounds < 1:
+        raise ValueError(
+            f"`rounds` should be at least 1 where there is noise, got {rounds}; without noise the "
+            "start is exact."
+        )
     low, high = (0.877 * target, 1.183 * target) if accepted is None else map(float, accepted)
     if not low < target < high:
         raise ValueError(f"`accepted` should hold the target, {target}, got {(low, high)}.")
-    weights, state, growth = _steady(network, control, target)
+    weights, start, growth = _steady(network, control, target)
+    state = start
     history: list[tuple[Array, Array]] = []
     within = 0
     draws = () if key is None or not noisy else jr.split(key, rounds)
@@ -185,6 +191,8 @@ def balance(
             control.write(network, weights), control, noise, state, draw, dt, round_length
         )
         history.append((rates, weights))
+        if not all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(state)):
+            state = start
         within = within + 1 if bool(jnp.all((rates > low) & (rates < high))) else 0
         if within == _IN_A_ROW:
             break
@@ -216,7 +224,8 @@ def critical_coupling(
     """The global coupling at which a balanced network loses its noise-free state.
 
     Inhibition is tuned anew at every coupling, as the start of `nmm.balance` does it. Beyond, the
-    target is an unstable state: without noise the network leaves it.
+    target is an unstable state: without noise the network leaves it. Delays, which move no steady
+    state but may change its stability, are left out.
 
     **Arguments:**
 
@@ -230,7 +239,8 @@ def critical_coupling(
 
     **Raises:**
 
-    - `ValueError` as `nmm.balance` does, or if the coupling has no scalar `G`.
+    - `ValueError` as `nmm.balance` does, if the coupling has no scalar `G`, or if nothing is
+        connected and `upper` is not given.
     """
     control, target = _parse(network, target, rate, weight)
     coupling, connectome = network.coupling, network.connectome
@@ -239,7 +249,13 @@ def critical_coupling(
             f"`network` should have one coupling, with a scalar `G`; got {coupling!r}."
         )
     if upper is None:
-        upper = 5 / float(connectome.spectral_radius)
+        radius = float(connectome.spectral_radius)
+        if not radius > 0:
+            raise ValueError(
+                "`upper` should be given where the spectral radius of the weights is "
+                f"{radius:g}, to which it is 5 by default."
+            )
+        upper = 5 / radius
 
     def growth(G: float) -> float:
         def place(net: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ._declare import Bounds, declarations, is_concrete
 from ._markdown import table
+from ._mixed import AbstractMixture
 from .integrate import RESULTS, Solution
 from .models._base import AbstractDynamics, evaluate, observables
 
@@ -91,7 +92,8 @@ def check(
 
     - `solution`: of `nmm.simulate`, alone or from `jax.vmap`. Only what was saved is looked at.
     - `model`: that was simulated. With it, and if whole states were saved, the firing rates that
-        it declares are looked at too (of a network with delays, those of the state alone).
+        it declares are looked at too: those of the state alone, where what arrived was not saved
+        (with delays, with `inputs` of the run, and with noise on a slot).
     - `plausible`: ranges of the mean over time by output, as in `{"H_e": (1.0, 10.0)}`. By default
         every output in Hz or 1/ms should be between 0.01 and 200 Hz.
 
@@ -216,30 +218,37 @@ class _Signal(NamedTuple):
 
 def _signals(solution: Solution, model: AbstractDynamics | None) -> dict[str, _Signal]:
     """What was saved, and the rates that follow from it."""
-    units = dict(solution.units)
+    units, within = dict(solution.units), dict(solution.within)
     arrays = {k: (v, units.get(k)) for k, v in solution.outputs.items() if eqx.is_array(v)}
     if model is not None and not isinstance(solution.ys, dict):
-        arrays |= _rates(solution, model)
+        rates = _rates(solution, model)
+        arrays |= rates
+        if isinstance(model.node, AbstractMixture):
+            within |= {name: model.node.regions_of(name) for name in rates}
     batch = np.ndim(solution.stats["non_finite_by"])
     signals = {}
     for name, (values, unit) in arrays.items():
         values = np.moveaxis(np.asarray(values), batch, 0)
         values = values if values.ndim > batch + 1 else values[..., None]
+        labels = solution.regions
+        if (some := within.get(name)) is not None:
+            values = values[..., list(some)]
+            labels = tuple(str(labels[i] if labels else i) for i in some)
         if values.size:
             values = np.where(np.isfinite(values), values, np.nan)
-            signals[name] = _Signal(name, unit or "", values, solution.regions)
+            signals[name] = _Signal(name, unit or "", values, labels)
     return signals
 
 
 def _rates(solution: Solution, model: AbstractDynamics) -> dict[str, tuple[Any, str]]:
     """The firing rates that a model declares, from whole states."""
     node = model.node
+    # What arrived with delay, or from outside, was not saved.
+    unknown = solution.driven or getattr(model, "delayed", False)
     units = {
         name: unit
         for name, (unit, _) in observables(node).items()
-        if unit in _HZ
-        # What arrived with delay was not saved.
-        and not (getattr(model, "delayed", False) and _takes_inputs(node, name))
+        if unit in _HZ and not (unknown and _takes_inputs(node, name))
     }
 
     def rates(t: Any, state: Any) -> dict[str, Any]:

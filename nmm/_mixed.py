@@ -30,8 +30,9 @@ def mix(parts: Mapping[str, tuple[AbstractModel, Sequence[int]]]) -> AbstractMod
     In a network every region sends the source of its own model (`sent`) and receives at the target
     of its own model (the slot `heard`). State variables, slots and observables have the name of
     their part in front, as in `cortex_rE`, for noise, stimuli and `save`; they are there for all
-    regions, 0 and of no effect outside of their part. Parameters have paths such as
-    `"node.parts.cortex.P"`. The default output, `observed`, is the output of each region's model.
+    regions, 0 and of no effect outside of their part, where noise does not move them either.
+    Parameters have paths such as `"node.parts.cortex.P"`. The default output, `observed`, is the
+    output of each region's model.
 
     **Arguments:**
 
@@ -100,6 +101,21 @@ class AbstractMixture(AbstractModel):
                 empty = jnp.zeros(shape, value.dtype)
                 start[f"{name}_{field}"] = self._spread(name, value, empty)
         return self.State(**start)
+
+    def regions_of(self, signal: Any) -> tuple[int, ...] | None:
+        """The regions that have a state variable, slot or observable; `None` if all have it."""
+        for name, model in self.parts.items() if isinstance(signal, str) else ():
+            own = {*declarations(model.State), *declarations(model.Inputs), *observables(model)}
+            if signal in {f"{name}_{each}" for each in own}:
+                return self.regions[name]
+        return None
+
+    def confine(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values by state variable, 0 in regions that do not have it."""
+        there = {name: np.zeros(self.shape, bool) for name in values}
+        for name, each in there.items():
+            each[list(self.regions_of(name) or ())] = True
+        return {name: jnp.where(there[name], value, 0) for name, value in values.items()}
 
     def _state(self, name: str, state: Any) -> Any:
         """The state of a part alone."""

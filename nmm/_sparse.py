@@ -63,7 +63,21 @@ class Edges(eqx.Module):
     def sums(self, weights: Float[Array, "row width"], features: Value) -> Value:
         """The weighted sum over the sources of each target; axes in front are batches."""
         pad = [(0, 0)] * (features.ndim - 1) + [(0, 1)]
-        sums = jnp.sum(weights * jnp.pad(features, pad)[..., self.sources], axis=-1)
+        return self._by_target(
+            jnp.sum(weights * jnp.pad(features, pad)[..., self.sources], axis=-1)
+        )
+
+    def pair_sums(
+        self, weights: Float[Array, "row width"], pair: Callable[[Array, Array], Value]
+    ) -> Value:
+        """The weighted sum of what `pair` makes of the numbers of source and target of an edge."""
+        rows = jnp.arange(self.n_targets) if self.targets is None else self.targets
+        there = self.sources < self.n_sources
+        values = pair(jnp.where(there, self.sources, 0), rows[:, None])
+        return self._by_target(jnp.sum(jnp.where(there, weights, 0) * values, axis=-1))
+
+    def _by_target(self, sums: Value) -> Value:
+        """The sums of the rows of each target."""
         if self.targets is None:
             return sums
         by_row = jnp.moveaxis(sums, -1, 0)

@@ -93,6 +93,20 @@ def test_rounds_hold_noisy_regions_where_the_closed_form_runs_away():
     assert not again.converged and "outside" in repr(again)
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ("dk84", "schaefer100"))
+@pytest.mark.parametrize("times_radius", (0.0, 0.95, 1.9))
+def test_every_region_is_brought_to_the_published_range(name, times_radius):
+    conn = nmm.datasets.load_connectome(name).scale("spectral_radius")
+    net = nmm.Network(nmm.WongWangExcInh(), conn, nmm.coupling.Linear(G=times_radius))
+    tuned = nmm.balance(net, noise=NOISE, key=jr.key(0))
+    assert tuned.converged
+    average = {"rate": nmm.observe.TemporalAverage(2_000.0, "H_e")}
+    run = {"t1": 62_000.0, "dt": 1.0, "noise": NOISE, "save": average, "transient": 2_000.0}
+    rates = np.mean(nmm.simulate(tuned.network, key=jr.key(1), **run)["rate"], axis=0)
+    assert rates.min() > 2.6 and rates.max() < 3.6
+
+
 def test_critical_coupling_is_where_the_largest_growth_rate_changes_its_sign():
     critical = nmm.critical_coupling(network(0.5, 5))
     assert 1.2 < critical < 1.6
@@ -101,12 +115,30 @@ def test_critical_coupling_is_where_the_largest_growth_rate_changes_its_sign():
     assert nmm.critical_coupling(network(0.5, 5), upper=1.0) == np.inf
 
 
+def test_a_round_that_ends_in_nan_does_not_spoil_the_next(monkeypatch):
+    starts = []
+
+    def round_(network, control, noise, state, *rest):
+        starts.append(state)
+        bad = len(starts) == 1
+        lost = eqx.tree_at(lambda s: s.S_e, state, state.S_e * (jnp.nan if bad else 1.0))
+        return jnp.full(network.shape, jnp.nan if bad else 3.0), lost
+
+    monkeypatch.setattr("nmm._balance._round", round_)
+    tuned = nmm.balance(network(0.66), noise=NOISE, key=jr.key(0), rounds=6)
+    assert len(starts) == 4 and tuned.converged
+    np.testing.assert_array_equal(starts[1].S_e, starts[0].S_e)
+    weights = tuned.history["weights"]
+    np.testing.assert_allclose(weights[1], 1.1 * weights[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
         (dict(target=-1.0), "`target` should be a positive rate, got -1.0"),
         (dict(accepted=(4.0, 5.0)), "`accepted` should hold the target, 3.0, got"),
         (dict(noise=NOISE), "`key` should be given, since there is noise"),
+        (dict(noise=NOISE, key=jr.key(0), rounds=0), "`rounds` should be at least 1 .* got 0"),
         (dict(rate="H_e"), "`rate` and `weight` should be given both, got 'H_e' and None"),
         (dict(rate="H_e", weight="J"), r"`weight` should be a parameter .* got 'J'"),
         (dict(rate="H_e", weight=("J_i", 0)), r"`weight` .* got \('J_i', 0\)"),
@@ -131,5 +163,8 @@ def test_impossible_targets_and_models_are_refused():
         nmm.balance(nmm.Network(Relax(), weights), 1.0)
     with pytest.raises(ValueError, match="`target` should be given for `WilsonCowan`"):
         nmm.balance(nmm.Network(nmm.WilsonCowan(), weights))
+    bare = nmm.Network(nmm.WongWangExcInh(), jnp.zeros((2, 2)))
+    with pytest.raises(ValueError, match="`upper` should be given where the spectral radius .* 0"):
+        nmm.critical_coupling(bare)
     with pytest.raises(ValueError, match="`network` should have one coupling, with a scalar `G`"):
         nmm.critical_coupling(network(jnp.ones(2), 2))

@@ -213,3 +213,80 @@ def test_impossible_laplacians_are_refused():
 def test_what_the_model_lacks_is_refused_by_name(coupling, message):
     with pytest.raises(ValueError, match=message):
         network(coupling)
+
+
+class Misfit(c.AbstractCoupling):
+    """Receives one number too many."""
+
+    def message(self, source):
+        return source
+
+    def receive(self, target, sums, row_sums):
+        return jnp.concatenate([sums, sums[..., :1]], axis=-1)
+
+
+class Scalar(c.AbstractCoupling):
+    """Sends what is not regional."""
+
+    def message(self, source):
+        return 1.0
+
+    def receive(self, target, sums, row_sums):
+        return sums
+
+
+@pytest.mark.parametrize(
+    "coupling, message",
+    [
+        (c.Linear(source=("x", "y")), r"`coupling` .* its source, \('x', 'y'\).* `Linear` failed"),
+        (c.Kuramoto(source=("x", "y")), "that of `Kuramoto` failed"),
+        (c.PreSigmoidal(source=("x", "y", "x")), "that of `PreSigmoidal` failed"),
+        (Misfit(), r"one number for each of the 2 regions; `Misfit` received the shape \(3,\)"),
+        (Scalar(), "that of `Scalar` failed"),
+    ],
+)
+def test_a_coupling_that_makes_no_input_of_its_source_is_refused(coupling, message):
+    with pytest.raises(ValueError, match=message):
+        network(coupling)
+
+
+def test_kuramoto_divides_by_the_parcels_that_send():
+    weights, mapping = jr.uniform(jr.key(4), (3, 3)), np.array([2, 0, 0, 1, 2, 2])
+    parcels = nmm.ParcelConnectome(weights, mapping)
+    x = jr.normal(jr.key(5), (3,))
+    coupling = c.Kuramoto(divisor="regions")
+    small, large = heard(coupling, x, weights=weights), heard(coupling, x[mapping], weights=parcels)
+    np.testing.assert_allclose(small, heard(c.Kuramoto(), x, weights=weights) / 3, rtol=1e-14)
+    np.testing.assert_allclose(large, small[mapping], rtol=1e-12)
+
+
+# Of pairs.
+
+
+class Sines(c.AbstractPairwise):
+    """What `Kuramoto` is, without its features."""
+
+    G: nmm.Parameter = nmm.param(1.0, unit="1", doc="coupling")
+
+    def pair(self, source, target):
+        return jnp.sin(source - target)
+
+    def receive(self, target, sums, row_sums):
+        return self.G * sums
+
+
+def test_a_coupling_of_pairs_is_that_of_features_where_it_factors():
+    weights = np.random.default_rng(0).normal(size=(6, 6)) * (np.arange(36).reshape(6, 6) % 3 > 0)
+    weights[2], weights[4] = 1.0, 0.0
+    x = jr.normal(jr.key(6), (3, 6))
+    expected = heard(c.Kuramoto(0.7), x, weights=weights)
+    for conn in (nmm.Connectome(weights), nmm.SparseConnectome.from_dense(weights)):
+        np.testing.assert_allclose(heard(Sines(0.7), x, weights=conn), expected, atol=1e-13)
+
+
+def test_a_coupling_of_pairs_acts_at_once_on_edges_that_are_known():
+    options = {"delays": jnp.ones((2, 2))}
+    with pytest.raises(ValueError, match="`coupling` of pairs, `Sines`, should act at once"):
+        nmm.Network(Relax(), WEIGHTS, Sines(), **options)
+    with pytest.raises(ValueError, match="`coupling` of pairs, `Sines`, should act at once"):
+        network(Sines(), nmm.ParcelConnectome(WEIGHTS, [0, 1, 1]))

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 from gradients import assert_gradients_match_differences
-from tiny import Relax
+from tiny import Relax, Riccati
 
 import fitting
 import nmm
@@ -172,6 +172,42 @@ def test_mixed_networks_run_with_noise_outputs_and_gradients(parts):
     assert_gradients_match_differences(end, net.node.parts["cortex"].P)
     text = nmm.describe(net)
     assert "`node.parts.cortex.P`" in text and "| `thalamus_V` " in text
+
+
+def test_noise_and_reports_leave_out_regions_of_other_models(parts):
+    _, _, net = parts
+    inside, outside = list(CORTEX), list(THALAMUS)
+    noise = (
+        nmm.noise.White(cortex_rE=0.01),
+        nmm.noise.OrnsteinUhlenbeck(0.1, 5.0, onto="cortex_rI"),
+        nmm.noise.Multiplicative(thalamus_V=0.1, interpretation="ito"),
+    )
+    run = {"key": jr.key(0), "noise": noise, "y0": net.initial_state(key=jr.key(9))}
+    sol = nmm.simulate(net, 10.0, 0.25, **run)
+    for name, where in (("cortex_rE", outside), ("cortex_rI", outside), ("thalamus_V", inside)):
+        np.testing.assert_array_equal(sol[name][:, where], 0.0)
+        assert np.all(np.std(np.delete(sol[name], where, axis=1), axis=0) > 0)
+    assert dict(sol.within)["thalamus_V"] == THALAMUS
+    report = nmm.check(sol, net)
+    assert not any("does not change" in warning for warning in report.warnings)
+    mean = next(row.mean for row in report.rows if row.name == "cortex_rE")
+    np.testing.assert_allclose(mean, np.mean(sol["cortex_rE"][:, inside]))
+
+
+def test_mixed_networks_take_delays():
+    node = nmm.mix({"a": (Relax(), [0, 2]), "b": (Riccati(), [1])})
+    weights = jr.uniform(jr.key(5), (3, 3))
+
+    def run(**delays):
+        net = nmm.Network(node, weights, **delays)
+        y0 = net.State(a_x=jnp.array([1.0, 0, -1]), a_y=jnp.zeros(3), b_x=jnp.array([0, 2.0, 0]))
+        return nmm.simulate(net, 1.0, 0.25, y0=y0, save="sent", solver=nmm.Euler())["sent"]
+
+    late = run(delays=jnp.full((3, 3), 0.75))
+    sent, x = jnp.array([1.0, 2.0, -1.0]), jnp.array([1.0, 2.0, -1.0])
+    for n in range(3):  # Until then, what arrives is what was sent before the start.
+        x = x + 0.25 * (weights @ sent - jnp.array([x[0], x[1] ** 2, x[2]]))
+        np.testing.assert_allclose(late[n], x, rtol=1e-12)
 
 
 def test_mixtures_that_do_not_fit_are_refused():

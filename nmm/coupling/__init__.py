@@ -3,6 +3,7 @@
 from ._base import AbstractCoupling as AbstractCoupling
 from ._kuramoto import Kuramoto as Kuramoto
 from ._linear import Diffusive as Diffusive, Linear as Linear, Scaling as Scaling
+from ._pairwise import AbstractPairwise as AbstractPairwise
 from ._sigmoidal import (
     PreSigmoidal as PreSigmoidal,
     Sigmoidal as Sigmoidal,

@@ -40,6 +40,11 @@ class AbstractCoupling(eqx.Module):
     def receive(self, target: Any, sums: PyTree[Value], row_sums: Any) -> Value:
         """The input of a region, from its own source variable and the weighted sums."""
 
+    def among(self, senders: int) -> "AbstractCoupling":
+        """This coupling as it is among so many senders; the same, unless their number matters."""
+        del senders
+        return self
+
 
 # The two halves that most couplings share: a class body takes them by `message = as_it_is`.
 

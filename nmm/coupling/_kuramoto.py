@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -23,9 +24,11 @@ class Kuramoto(AbstractCoupling):
 
     - `G`: global coupling, in rad/ms.
     - `alpha`: phase lag, in rad; a scalar, or one for each region that receives.
-    - `divisor`: what $D_i$ is, `"one"` (1), `"regions"` (their number) or `"strength"` (of the
-        region, $\sum_j W_{ij}$; a region without connections hears 0).
+    - `divisor`: what $D_i$ is, `"one"` (1), `"regions"` (their number; that of the parcels of a
+        `nmm.ParcelConnectome`) or `"strength"` (of the region, $\sum_j W_{ij}$; a region without
+        connections hears 0).
     - `source`, `target`: of the message; the model's own if `None`.
+    - `senders`: the number by which `"regions"` divides; a network knows it.
 
     **Raises:**
 
@@ -37,10 +40,14 @@ class Kuramoto(AbstractCoupling):
     G: Parameter = param(1.0, unit="rad/ms", doc="global coupling", bounds=(0.0, 3.0))
     alpha: Parameter = param(0.0, unit="rad", doc="phase lag", bounds=(-1.6, 1.6))
     divisor: str = eqx.field(default="one", static=True, kw_only=True)
+    senders: int | None = eqx.field(default=None, static=True, kw_only=True, repr=False)
 
     def __check_init__(self) -> None:
         if self.divisor not in _DIVISORS:
             raise ValueError(f"`divisor` should be one of {_DIVISORS}, got {self.divisor!r}.")
+
+    def among(self, senders: int) -> "Kuramoto":
+        return dataclasses.replace(self, senders=senders)
 
     def message(self, source: Value) -> tuple[Value, Value]:
         return jnp.sin(source), jnp.cos(source)
@@ -50,7 +57,7 @@ class Kuramoto(AbstractCoupling):
         own = target + self.alpha
         heard = sines * jnp.cos(own) - cosines * jnp.sin(own)
         if self.divisor == "regions":
-            heard = heard / target.shape[-1]
+            heard = heard / (self.senders or target.shape[-1])
         elif self.divisor == "strength":
             heard = heard / jnp.where(row_sums == 0, 1, row_sums)
         return self.G * heard

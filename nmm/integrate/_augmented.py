@@ -137,8 +137,9 @@ class AugmentedField(eqx.Module):
 
     def diffusion(self, t: Any, y: Augmented, heard: Any) -> lx.AbstractLinearOperator:
         diffusions, forcing = self.problem.diffusions, self.problem.field.forcing
+        diffusion = Diffusion(diffusions, self.problem.field.model.node)
         factors = Augmented(
-            state=Diffusion(diffusions)(t, self.visible(y), self.moment(y, heard)).diagonal,
+            state=diffusion(t, self.visible(y), self.moment(y, heard)).diagonal,
             forcing=[n.intensity(v) for n, v in zip(forcing, y.forcing, strict=True)],
             observers=jax.tree.map(jnp.zeros_like, y.observers),
         )

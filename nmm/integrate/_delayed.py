@@ -35,15 +35,29 @@ class Layout(eqx.Module):
     """
 
     structure: Any = eqx.field(static=True)
-    shape: tuple[int, ...] = eqx.field(static=True)
+    shapes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, message: Any, shape: tuple[int, ...]) -> "Layout":
+        """Of a message, of which `shape` are the batch axes of a run and the regions that send."""
+        leaves = [
+            x.shape if len(x.shape) > len(shape) else np.broadcast_shapes(x.shape, shape)
+            for x in jax.tree.leaves(message)
+        ]
+        return cls(jax.tree.structure(message), tuple(leaves))
 
     def pack(self, features: Any) -> Float[Array, "regions channels"]:
-        leaves = [jnp.broadcast_to(x, self.shape) for x in jax.tree.leaves(features)]
-        return jnp.moveaxis(jnp.stack(leaves), -1, 0).reshape(self.shape[-1], -1)
+        leaves = [
+            jnp.moveaxis(jnp.broadcast_to(x, shape), -1, 0).reshape(shape[-1], -1)
+            for x, shape in zip(jax.tree.leaves(features), self.shapes, strict=True)
+        ]
+        return jnp.concatenate(leaves, axis=1)
 
     def unpack(self, stored: Float[Array, "regions channels"]) -> Any:
-        leaves = jnp.moveaxis(stored, 0, -1).reshape(-1, *self.shape)
-        return jax.tree.unflatten(self.structure, list(leaves))
+        ends = np.cumsum([math.prod(shape[:-1]) for shape in self.shapes])
+        pieces = jnp.split(jnp.moveaxis(stored, 0, -1), ends[:-1])
+        leaves = [x.reshape(shape) for x, shape in zip(pieces, self.shapes, strict=True)]
+        return jax.tree.unflatten(self.structure, leaves)
 
 
 class Incoming(eqx.Module):
@@ -185,7 +199,7 @@ def look_up(model: Any, plan: DelayPlan, state: Any) -> Delays:
     """Looks up weights and delays of a network, once a run."""
     leaf = jax.tree.leaves(state)[0]
     layouts = tuple(
-        Layout(jax.tree.structure(message), leaf.shape[:-1] + (spans.regions if spans else 0,))
+        Layout.of(message, leaf.shape[:-1] + (spans.regions if spans else leaf.shape[-1],))
         for spans, message in zip(model.spans, jax.eval_shape(model.messages, state), strict=True)
     )
     delays = model.all_delays()
@@ -297,6 +311,8 @@ def parse_history(model: Any, history: Any, shape: tuple[int, ...], plan: DelayP
     if callable(history) and not isinstance(history, node.State):
         value = jax.eval_shape(history, jnp.zeros(()))
         _check_kind(model, value)
+        for x in jax.tree.leaves(value):
+            _check_shape(x.shape, shape)
         return History(history, None)
     _check_kind(model, history)
     longest = max(one.longest.max() for one in model.spans if one is not None)
@@ -305,6 +321,7 @@ def parse_history(model: Any, history: Any, shape: tuple[int, ...], plan: DelayP
     def as_rows(x: Any) -> Array:
         x = as_float(x)
         if np.ndim(x) <= len(shape):
+            _check_shape(np.shape(x), shape)
             return jnp.broadcast_to(x, (needed + 1, *shape))
         if x.shape[1:] != shape:
             raise ValueError(f"`history` should have rows of the shape {shape}, got {x.shape[1:]}.")
@@ -318,12 +335,25 @@ def parse_history(model: Any, history: Any, shape: tuple[int, ...], plan: DelayP
     return History(None, jax.tree.map(as_rows, history))
 
 
+def _check_shape(found: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Refuses values of another shape than a State of the run."""
+    fits = len(found) <= len(shape) and all(
+        n in (1, m) for n, m in zip(found[::-1], shape[::-1], strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"`history` should be scalar or have the shape of the state, {shape}, also as a "
+            f"function of time; got {found}."
+        )
+
+
 def _check_kind(model: Any, values: Any) -> None:
     if isinstance(values, model.node.State):
         return
     if not is_array_like(as_float(values)) and not isinstance(values, jax.ShapeDtypeStruct):
         raise TypeError(
             f"`history` should be a `{type(model.node).__name__}.State`, values of the source, or "
-            f"a function of time that returns one of these; got {values!r}."
+            "a function of time that returns one of these (an earlier run goes on by `y0=sol`); "
+            f"got {values!r}."
         )
     model.messages(values) if isinstance(values, jax.Array) else None

@@ -12,6 +12,7 @@ import lineax as lx
 from jaxtyping import Array
 
 from .._declare import Bounds, declarations
+from .._mixed import AbstractMixture
 from ..models._base import AbstractDynamics
 from ..noise import AbstractDiffusion, AbstractForcing
 from ..noise._multiplicative import Correction
@@ -111,6 +112,7 @@ class Field(eqx.Module):
         for correction in self.corrections:
             for name, value in correction(time, state).items():
                 derivatives[name] = derivatives.get(name, 0.0) + value
+        derivatives = _confined(self.model.node, derivatives)
 
         def field(y: Any) -> Any:
             return _plus(self.model.node.vector_field(time, y, received), derivatives)
@@ -137,12 +139,18 @@ class Diffusion(eqx.Module):
     """The diffusion, as Diffrax takes it: a diagonal operator over the state variables."""
 
     noises: tuple[AbstractDiffusion, ...]
+    node: Any
 
     def __call__(self, local: Any, state: Any, moment: Moment) -> lx.DiagonalLinearOperator:
         factors: dict[str, Array] = {}
         for noise in self.noises:
             factors.update(noise.diffusion(moment.time + local, state))
-        return lx.DiagonalLinearOperator(fill_state(state, factors))
+        return lx.DiagonalLinearOperator(fill_state(state, _confined(self.node, factors)))
+
+
+def _confined(node: Any, values: dict[str, Array]) -> dict[str, Array]:
+    """Values by state variable, 0 in regions whose model does not have it."""
+    return node.confine(values) if isinstance(node, AbstractMixture) else values
 
 
 def fill_state(state: Any, values: dict[str, Any]) -> Any:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._declare import declarations
-from ..noise._base import AbstractDiffusion, counter_key, start_forcing, step_normals
+from ..noise import AbstractDiffusion
+from ..noise._base import counter_key, start_forcing, step_normals
 from ..stimulus._clock import whole_and_rest
 from ._delayed import Delays, Incoming, Stored, add, append, hold
 from ._field import Diffusion, Field, Increment, Moment, clip, fill_state
@@ -397,7 +398,8 @@ class Grid(eqx.Module):
             lengths = jax.tree.map(lambda _: dt, areas[0])
             control = LEVY_AREAS[self._areas - 1](lengths, *areas)
         path = Increment(control, jnp.zeros_like(dt), dt)
-        return diffrax.MultiTerm(drift, diffrax.ControlTerm(Diffusion(self.diffusions), path))
+        diffusion = Diffusion(self.diffusions, self._node)
+        return diffrax.MultiTerm(drift, diffrax.ControlTerm(diffusion, path))
 
 
 LEVY_AREAS = (

@@ -7,6 +7,7 @@ import equinox as eqx
 
 from .._custom_types import Signal
 from .._declare import declarations
+from .._mixed import AbstractMixture
 from ..models._base import AbstractDynamics, AbstractModel, evaluate, observables, unknown_signal
 from ..observe import AbstractObserver, AbstractStatistic, AfferentInput
 from ..observe._base import Axes
@@ -116,6 +117,18 @@ def meanings(
         elif of_sample is not None:
             axes[name] = of_sample
     return units, axes
+
+
+def within(node: AbstractModel, outputs: Outputs) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Of outputs that only some regions of a mixture of models have, which."""
+    if not isinstance(node, AbstractMixture):
+        return ()
+    signals: dict[str, Signal] = {name: name for name in declarations(node.State)}
+    signals = signals if outputs.whole else dict(outputs.signals)
+    signals |= {n: o.signal for n, o in outputs.observers.items() if o.axes is None}
+    samples = signals.keys() - outputs.statistics.keys()
+    found = ((name, node.regions_of(signals[name])) for name in signals if name in samples)
+    return tuple((name, regions) for name, regions in found if regions is not None)
 
 
 def unit_of(node: AbstractModel, signal: Signal) -> str | None:

@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._custom_types import Key, RealScalarLike
-from .._declare import is_concrete
+from .._declare import declarations, is_concrete
 from .._network import Network
 from ..models._base import AbstractDynamics
-from ..noise import AbstractNoise
+from ..noise import AbstractForcing, AbstractNoise
 from ..noise._base import check_normals
 from ..noise._multiplicative import corrections
 from ..observe._base import grid_steps
 from ._adaptive import solve_adaptively
 from ._field import Field
 from ._fixed import solve_on_grid
-from ._outputs import meanings, parse_save
+from ._outputs import meanings, parse_save, within
 from ._problem import (
     Problem,
     check_arrivals,
@@ -124,6 +124,10 @@ def simulate(
     check_key(key)
     if history is not None and not getattr(model, "delayed", False):
         raise ValueError("`history` should go with a network that has delays, got one without.")
+    if history is not None and isinstance(y0, Solution):
+        raise ValueError(
+            "`history` should be left out, since the run `y0` has its own; `y0=sol.y1` starts anew."
+        )
     outputs = parse_save(model, save)
     forcing, diffusions = sort_noises(model, getattr(model, "noise", None), noise)
     steps = None if adapts or dt is None else grid_steps(t1, dt, "`t1`")
@@ -178,8 +182,14 @@ def simulate(
         units=tuple(units.items()),
         axes=tuple(axes.items()),
         regions=getattr(model, "labels", None),
+        within=within(model.node, outputs),
+        driven=inputs is not None or any(_on_slot(model.node, noise) for noise in forcing),
     )
     return _raise_if_failed(solution) if throw else solution
+
+
+def _on_slot(node: Any, noise: AbstractForcing) -> bool:
+    return (noise.onto or node.target) in declarations(node.Inputs)
 
 
 def _raise_if_failed(solution: Solution) -> Solution:

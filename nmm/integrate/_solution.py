@@ -67,6 +67,8 @@ class Solution(eqx.Module):
     - `units`: of the outputs, as far as they are declared.
     - `axes`: of the outputs that are not by region, such as sensors: names and labels.
     - `regions`: the region labels.
+    - `within`: of outputs that only some regions have, in a mixture of models, which.
+    - `driven`: whether inputs, or noise on a slot, arrived beside what the model itself receives.
     """
 
     ys: Any
@@ -78,6 +80,8 @@ class Solution(eqx.Module):
     units: tuple[tuple[str, str | None], ...] = eqx.field(static=True)
     axes: tuple[tuple[str, Axes], ...] = eqx.field(static=True)
     regions: tuple[str, ...] | None = eqx.field(static=True)
+    within: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
+    driven: bool = eqx.field(static=True)
 
     @property
     def ts(self) -> Any:

@@ -142,7 +142,9 @@ def step(
             )
         }
         control = Increment(fill_state(state, draws), jnp.zeros_like(length), length)
-        terms = diffrax.MultiTerm(terms, diffrax.ControlTerm(Diffusion(diffusions), control))
+        terms = diffrax.MultiTerm(
+            terms, diffrax.ControlTerm(Diffusion(diffusions, model.node), control)
+        )
     moment = Moment((jnp.asarray(t, leaf.dtype), jnp.zeros((), leaf.dtype)), None, (), length)
     zero = jnp.zeros_like(length)
     delays = outside = None
