@@ -47,7 +47,8 @@ class Kuramoto(AbstractCoupling):
             raise ValueError(f"`divisor` should be one of {_DIVISORS}, got {self.divisor!r}.")
 
     def among(self, senders: int) -> "Kuramoto":
-        return dataclasses.replace(self, senders=senders)
+        counts = self.divisor == "regions"
+        return dataclasses.replace(self, senders=senders) if counts else self
 
     def message(self, source: Value) -> tuple[Value, Value]:
         return jnp.sin(source), jnp.cos(source)
