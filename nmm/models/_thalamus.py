@@ -32,12 +32,25 @@ class Thalamus(AbstractModel):
       \quad I_{LK} = g_{LK} (V - E_K)$$
     $$\dot h_T = (h_\infty - h_T)/\tau_h, \qquad
       \dot{Ca} = \alpha_{Ca} I_{T,t} - (Ca - Ca_0)/\tau_{Ca}$$
-    $$\dot m_{h1} = (m_\infty (1 - m_{h2}) - m_{h1})/\tau_m - k_3 P m_{h1} + k_4 m_{h2}, \qquad
+    $$\dot m_{h1} = (m_{h\infty} (1 - m_{h2}) - m_{h1})/\tau_m - k_3 P m_{h1} + k_4 m_{h2}, \qquad
       \dot m_{h2} = k_3 P m_{h1} - k_4 m_{h2}, \qquad P = \frac{k_1 Ca^n}{k_1 Ca^n + k_2}$$
+
+    where, with $\sigma(x) = 1/(1 + e^{-x})$ and times in ms, the gates of the T-type channels are
+
+    $$m_\infty = \sigma((V_t + 59)/6.2), \quad h_\infty = \sigma(-(V_t + 81)/4), \quad
+      3^{1.2}\,\tau_h = 30.8 + \frac{211.4 + e^{(V_t + 115.2)/5}}{1 + e^{(V_t + 86)/3.2}}$$
+    $$m_\infty = \sigma((V_r + 52)/7.4), \quad h_\infty = \sigma(-(V_r + 80)/5), \quad
+      3^{1.2}\,\tau_h = 85 + \frac{1}{e^{(V_r + 48)/4} + e^{-(V_r + 407)/50}}$$
+
+    for relay and for reticular cells, those of the h-type channels
+
+    $$m_{h\infty} = \sigma(-(V_t + 75)/5.5), \qquad
+      \tau_m = 20 + \frac{1000}{e^{(V_t + 71.5)/14.2} + e^{-(V_t + 89)/11.6}}$$
 
     and four synapses $\ddot s = \gamma^2 (u - s) - 2 \gamma \dot s$, driven by $u$ = $c_t$ (et),
     $N_{tr} Q(V_r)$ (gt), $N_{rt} Q(V_t) + c_r$ (er) and $N_{rr} Q(V_r)$ (gr). What the cortex sends
-    arrives at `c_t` and `c_r`: its rate times the number of its contacts.
+    arrives at `c_t` and `c_r`: its rate per ms times the number of its contacts. The thalamus
+    sends its rates per ms, `Q_t` and `Q_r`; `rate_t` and `rate_r` are the same in Hz.
 
     At the defaults it makes spindles of 13.4 Hz (preset `"spindles"`), with `g_LK` = 0.033 of 11.9
     Hz (`"slow_spindles"`); without $I_h$ and with `g_LK` = 0.05 it rests at -83.6 mV
@@ -186,3 +199,13 @@ class Thalamus(AbstractModel):
     def Q_r(self, state: State) -> Array:
         """Firing rate of the reticular cells."""
         return self._rate(state.V_r)
+
+    @observable(unit="Hz")
+    def rate_t(self, state: State) -> Array:
+        """Firing rate of the relay cells, in Hz."""
+        return 1000 * self._rate(state.V_t)
+
+    @observable(unit="Hz")
+    def rate_r(self, state: State) -> Array:
+        """Firing rate of the reticular cells, in Hz."""
+        return 1000 * self._rate(state.V_r)
