@@ -69,16 +69,23 @@ QUICK = Effort(10, 3, 5, 1.0, 2, 2)
 
 
 class Loss(eqx.Module):
-    """1 - concordance with the empirical FC, and penalties on rates and on slow modes."""
+    """1 - concordance with the empirical FC, and penalties on rates and on slow modes.
+
+    **Attributes:**
+
+    - `fc`: the empirical one.
+    - `slowest`: the longest time constant of a mode, ms.
+    """
 
     fc: Array
+    slowest: float = eqx.field(static=True, default=2000.0)
 
     def __call__(self, net):
         of = fitting.objectives
         response = nmm.analysis.linear_response(net, save={"bold": BOLD, "rate": "H"}, throw=False)
         fc = of.fc_concordance(response.fc("bold"), self.fc, simulated_is="fc")
         rates = of.rate_penalty(response.mean("rate"), *RATES)
-        edge = of.stability_penalty(response, slowest=2000.0)
+        edge = of.stability_penalty(response, slowest=self.slowest)
         return of.combine(fc=(1.0, 1 - fc), rates=(100.0, rates), edge=(1.0, edge))
 
 
