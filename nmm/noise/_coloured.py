@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from .._custom_types import Parameter
 from .._declare import check_parameters, is_concrete, param
 from ._base import AbstractForcing, as_normals, check_onto, check_options
-from ._ornstein_uhlenbeck import combine_decaying, decay
+from ._ornstein_uhlenbeck import change, combine_decaying
 
 PER_DECADE = 1.0
 """Time constants for each decade of frequency, at least; the spectrum ripples by 3 % then."""
@@ -63,12 +63,7 @@ class Coloured(AbstractForcing):
     def __check_init__(self) -> None:
         check_parameters(self)
         check_options(self)
-        beta = np.asarray(self.beta) if is_concrete(self.beta) else None
-        if beta is not None and (np.any(np.abs(beta) > 2) or np.any((beta < 0) != self.rises)):
-            raise ValueError(
-                "`beta` of `Coloured` should be from -2 to 2, of one sign in all regions, got "
-                f"{self.beta}."
-            )
+        self._check_beta()
         if not 0 < self.low < self.high < math.inf:
             raise ValueError(
                 "`low` of `Coloured` should be positive and below `high`, got "
@@ -110,7 +105,9 @@ class Coloured(AbstractForcing):
         # At either end of the exponents most of them are 0, up to rounding.
         weights = jnp.maximum(residues, 1e-30) * jnp.sqrt(squares)
         passed = 1 / (1 + jnp.sqrt(squares[-1] / squares)) if self.rises else 1.0
-        return self.deviation**2 * weights / jnp.sum(weights * passed, axis=0)
+        # Where a run goes on, nothing else tells that a traced `beta` has left its range.
+        deviation = jnp.where(self._has(self.beta), self.deviation, jnp.nan)
+        return deviation**2 * weights / jnp.sum(weights * passed, axis=0)
 
     def _components(self, like: Array) -> tuple[Array, Array]:
         """Time constants and standard deviations, for values whose first axis is theirs."""
@@ -119,7 +116,20 @@ class Coloured(AbstractForcing):
         ones = [1] * (like.ndim - variances.ndim)
         return taus, jnp.sqrt(variances).reshape(len(taus), *ones, *variances.shape[1:])
 
+    def _has(self, beta: Any) -> Any:
+        """Whether this kind of filter has such an exponent."""
+        return (abs(beta) <= 2) & ((beta < 0) == self.rises)
+
+    def _check_beta(self) -> None:
+        """Refuses a `beta` that is known."""
+        if is_concrete(self.beta) and not np.all(self._has(np.asarray(self.beta))):
+            raise ValueError(
+                "`beta` of `Coloured` should be from -2 to 2, of one sign in all regions and of "
+                f"that with which it was made, got {self.beta}."
+            )
+
     def check(self, node: Any) -> None:
+        self._check_beta()
         check_onto(self, node)
 
     def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -133,14 +143,27 @@ class Coloured(AbstractForcing):
         total = jnp.sum(value[: len(self.taus)], axis=0)
         return total - value[-1] if self.rises else total
 
-    def start(self, normal: Float[Array, "components *shape"]) -> Float[Array, "_ *shape"]:
-        taus, deviations = self._components(normal)
-        value = deviations * normal
+    def start_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (len(self.taus) + self.rises, *shape)
+
+    def start(self, normal: Float[Array, "numbers *shape"]) -> Float[Array, "_ *shape"]:
+        self._check_beta()
+        normal = eqx.error_if(
+            normal,
+            ~jnp.all(self._has(self.beta)),
+            "`beta` of `Coloured` should be from -2 to 2, and below 0 where it was when this noise "
+            "was made; made of a traced one, it should not be below 0.",
+        )
+        taus, deviations = self._components(normal[: len(self.taus)])
+        value = deviations * normal[: len(self.taus)]
         if not self.rises:
             return value
-        # What the filter has taken up of each component, on the average.
-        taken = jnp.sum(value * taus / (taus + taus[-1]), axis=0)
-        return jnp.concatenate([value, taken[None]])
+        # What the filter has taken up of each component: its mean given the component as it is
+        # now, and what is left open by that.
+        share = taus / (taus + taus[-1])
+        taken = jnp.sum(value * share, axis=0)
+        left = jnp.sqrt(jnp.sum(deviations**2 * share * (1 - share), axis=0)) * normal[-1]
+        return jnp.concatenate([value, (taken + left)[None]])
 
     def advance(
         self,
@@ -150,7 +173,7 @@ class Coloured(AbstractForcing):
     ) -> Float[Array, "_ *shape"]:
         taus, deviations = self._components(normal)
         old = value[: len(taus)]
-        new = decay(old, normal, dt, taus, deviations)
+        new = old + change(old, normal, dt, taus, deviations)
         if not self.rises:
             return new
         # The filter, exactly for an input that is linear between grid points.

@@ -9,15 +9,9 @@ from jaxtyping import Array, ArrayLike, Float
 
 from .._custom_types import Parameter
 from .._declare import check_parameters, param
-from ._base import (
-    AbstractDiffusion,
-    Interpretation,
-    as_normals,
-    check_options,
-    check_variables,
-)
+from ._base import as_normals, check_options
+from ._diffusion import AbstractDiffusion, Interpretation
 from ._intensities import Intensities, intensities
-from ._ornstein_uhlenbeck import combine_white
 
 
 class Affine(eqx.Module):
@@ -103,20 +97,6 @@ class Multiplicative(AbstractDiffusion):
                 "`factor` of `Multiplicative` should be a function of the variable, got "
                 f"{self.factor!r}."
             )
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return self.sigma.variables
-
-    def check(self, node: Any) -> None:
-        check_variables(node, self.variables)
-
-    def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (len(self.variables), *shape)
-
-    def combine(self, normals: Float[Array, "fine *shape"], dt: float) -> Float[Array, "*shape"]:
-        del dt
-        return combine_white(normals)
 
     def diffusion(self, t: Any, state: Any) -> dict[str, Array]:
         del t

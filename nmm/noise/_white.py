@@ -1,12 +1,12 @@
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike
 
 from .._declare import check_parameters
-from ._base import AbstractDiffusion, as_normals, check_options, check_variables
+from ._base import as_normals, check_options
+from ._diffusion import AbstractDiffusion
 from ._intensities import Intensities, intensities
-from ._ornstein_uhlenbeck import combine_white
 
 
 class White(AbstractDiffusion):
@@ -55,20 +55,6 @@ class White(AbstractDiffusion):
     @property
     def interpretation(self) -> None:
         return None
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return self.sigma.variables
-
-    def check(self, node: Any) -> None:
-        check_variables(node, self.variables)
-
-    def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (len(self.variables), *shape)
-
-    def combine(self, normals: Float[Array, "fine *shape"], dt: float) -> Float[Array, "*shape"]:
-        del dt
-        return combine_white(normals)
 
     def diffusion(self, t: Any, state: Any) -> dict[str, Array]:
         del t, state  # additive
