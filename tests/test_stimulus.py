@@ -383,6 +383,13 @@ ERRORS = {
     "irregular": (lambda: Data.resampled([0, 2, 1], [1, 2, 3], 1.0), "`times` should increase"),
     "durations": (lambda: Sequence([Step()], [1.0, 2.0]), "one number for each of the 1 parts"),
     "no patterns": (lambda: Sequence([jnp.sin], [1.0]), "parts"),
+    "interval of 0": (
+        lambda: Data.resampled([0.0, 1.0], [1.0, 2.0], interval=0),
+        "`interval` of `Data` should be positive, got 0",
+    ),
+    "no key": (lambda: Noise(0), "`key` of `Noise` should be a random key.* got 0"),
+    "duty": (lambda: Alternating(duty=2.0), "`duty` of `Alternating` should be from 0 to 1, got 2"),
+    "no regions": (lambda: Pulse().at(CONNECTOME, []), "`regions` should name one region or more"),
     "region": (lambda: Pulse().at(CONNECTOME, "lefd"), "no region 'lefd'. Did you mean 'left'"),
     "sum of places": (lambda: Pulse() + Pulse().onto("u"), "as a tuple, `stimulus="),
     "slot": (

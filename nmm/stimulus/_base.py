@@ -83,11 +83,14 @@ class AbstractPattern(AbstractStimulus):
 
         **Raises:**
 
-        - `ValueError` if there is no such region; similar labels are suggested.
+        - `ValueError` if there is no such region, and similar labels are suggested; or none is
+            given.
         """
         if isinstance(regions, str | int | np.integer):
             regions = [regions]
         weights = regions if isinstance(regions, Mapping) else dict.fromkeys(regions, 1.0)
+        if not weights:
+            raise ValueError(f"`regions` should name one region or more, got {regions!r}.")
         values = np.zeros(connectome.n_regions)
         for region, weight in weights.items():
             values[connectome.index(region)] = weight

@@ -83,8 +83,11 @@ class Data(AbstractPattern):
 
         **Raises:**
 
-        - `ValueError` if times do not increase, or there is not one for each sample.
+        - `ValueError` if times do not increase, or there is not one for each sample; or if
+            `interval` is not positive.
         """
+        if not interval > 0:
+            raise ValueError(f"`interval` of `Data` should be positive, got {interval}.")
         times, values = np.asarray(times, float), np.asarray(values, float)
         if times.shape != values.shape[:1] or np.any(np.diff(times) <= 0):
             raise ValueError(

@@ -147,6 +147,9 @@ class Alternating(AbstractPattern):
     def __check_init__(self) -> None:
         check_parameters(self)
         check_positive(self, "period")
+        duty = self.duty
+        if is_concrete(duty) and not np.all((np.asarray(duty) >= 0) & (np.asarray(duty) <= 1)):
+            raise ValueError(f"`duty` of `Alternating` should be from 0 to 1, got {duty}.")
 
     def __call__(self, t: Any, local: Any = 0.0) -> Float[Array, "..."]:
         first = phase(t, local, self.onset, self.period) < self.duty * self.period

@@ -1,6 +1,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -10,6 +11,17 @@ from .._declare import check_parameters, param
 from ..noise._base import check_positive, counter_key, counter_normals
 from ._base import AbstractPattern
 from ._clock import flat, latest
+
+
+def _as_key(key: Any) -> Any:
+    is_key = eqx.is_array(key) and (
+        jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == jnp.uint32
+    )
+    if not is_key:
+        raise TypeError(
+            f"`key` of `Noise` should be a random key, as `jax.random.key(0)`, got {key!r}."
+        )
+    return key
 
 
 class Noise(AbstractPattern):
@@ -24,9 +36,13 @@ class Noise(AbstractPattern):
     - `key`: of the random numbers.
     - `regions`: `None` for one signal that all regions share, or a number of independent ones.
     - `hold`: whether a number is kept until the next.
+
+    **Raises:**
+
+    - `TypeError` or `ValueError`, naming the argument, for what does not fit.
     """
 
-    key: Key
+    key: Key = eqx.field(converter=_as_key)
     amplitude: Parameter = param(1.0, unit="of the slot", doc="standard deviation")
     interval: Parameter = param(10.0, unit="ms", doc="from number to number", bounds=(0.0, None))
     regions: int | None = eqx.field(default=None, static=True, kw_only=True)
