@@ -128,7 +128,9 @@ class Positive(AbstractConstraint):
         return jnp.log(value - self.lower)
 
     def from_unconstrained(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        return _off_limits(self.lower + jnp.exp(x), self.lower)
+        # Beyond the largest number, as of float32 at x = 89, it stays there.
+        largest = math.log(np.finfo(x.dtype).max) - 1
+        return off_limits(self.lower + jnp.exp(jnp.minimum(x, largest)), self.lower)
 
     def contains(self, value: Float[Array, "..."]) -> Bool[Array, "..."]:
         return (value > self.lower) & jnp.isfinite(value)
@@ -175,7 +177,7 @@ class Interval(AbstractConstraint):
         # From the nearer limit, which keeps the digits of the distance to a limit of 0.
         width = self.upper - self.lower
         low, high = self.lower + width * jax.nn.sigmoid(x), self.upper - width * jax.nn.sigmoid(-x)
-        return _off_limits(jnp.where(x < 0, low, high), self.lower, self.upper)
+        return off_limits(jnp.where(x < 0, low, high), self.lower, self.upper)
 
     def contains(self, value: Float[Array, "..."]) -> Bool[Array, "..."]:
         return (value > self.lower) & (value < self.upper)
@@ -185,7 +187,7 @@ class Interval(AbstractConstraint):
         return self
 
 
-def _off_limits(value: Array, lower: float, upper: float = math.inf) -> Array:
+def off_limits(value: Array, lower: float, upper: float = math.inf) -> Array:
     """Undoes rounding onto a limit, and leaves the gradient alone."""
     inside = jnp.maximum(value, _next_to(lower, math.inf, value.dtype))
     if math.isfinite(upper):

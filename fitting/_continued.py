@@ -42,6 +42,8 @@ class ContinuedSweep(eqx.Module):
     def hysteresis(self, name: str = LOSS, *, tolerance: float = 1e-3) -> tuple[float, float]:
         """The range of the parameter in which the result depends on where one comes from.
 
+        Where it is finite in one direction alone, it differs.
+
         **Arguments:**
 
         - `name`: of a result that is one number a value.
@@ -52,8 +54,11 @@ class ContinuedSweep(eqx.Module):
         The lowest and the highest of these values; NaN if there is none.
         """
         up, down = self.up[name], self.down[name]
-        span = np.ptp([up, down])
-        apart = self.values[np.abs(up - down) > tolerance * span]
+        finite = np.isfinite([up, down])
+        span = np.ptp(np.array([up, down])[finite]) if finite.any() else 0.0
+        with np.errstate(invalid="ignore"):
+            differ = np.abs(up - down) > tolerance * span
+        apart = self.values[np.where(finite.all(axis=0), differ, finite.any(axis=0))]
         return (float(apart.min()), float(apart.max())) if apart.size else (np.nan, np.nan)
 
     def plot(self, name: str = LOSS, ax: Any = None) -> Any:

@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from nmm._declare import as_float, is_concrete
 
-from ._constraints import AbstractConstraint, Real
+from ._constraints import AbstractConstraint, Real, off_limits
 
 
 class Fixed:
@@ -47,7 +47,9 @@ class Masked(AbstractConstraint):
     **Arguments:**
 
     - `mask`: True where an entry is free, of the shape of the array.
-    - `constraint`: of the free entries, `fitting.Real()` by default.
+    - `constraint`: of the free entries, `fitting.Real()` by default. With `fitting.Simplex(total)`
+        the free entries of each row sum to `total`, so that weights stay normalised and on their
+        edges: `fitting.Masked(weights != 0, fitting.Simplex())`.
 
     **Raises:**
 
@@ -59,16 +61,23 @@ class Masked(AbstractConstraint):
     shape: Literal["region"] | None = eqx.field(default=None, static=True, kw_only=True)
     start: Any = eqx.field(default=None, kw_only=True)
 
+    @property
+    def _of_entries(self) -> AbstractConstraint:
+        """The constraint of the free entries, one after the other."""
+        if isinstance(self.constraint, Simplex) and self.mask.values.ndim > 1:
+            return _SharesOfRows(self.constraint.total, self.mask)
+        return self.constraint
+
     def to_unconstrained(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
-        return self.constraint.to_unconstrained(value[self.mask.values])
+        return self._of_entries.to_unconstrained(value[self.mask.values])
 
     def from_unconstrained(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         start = jnp.asarray(self.start, x.dtype)
-        return start.at[self.mask.values].set(self.constraint.from_unconstrained(x))
+        return start.at[self.mask.values].set(self._of_entries.from_unconstrained(x))
 
     def contains(self, value: Float[Array, "..."]) -> Bool[Array, "..."]:
         _check_same_shape("mask", self.mask, value)
-        inside = self.constraint.contains(value[self.mask.values])
+        inside = self._of_entries.contains(value[self.mask.values])
         return jnp.ones(value.shape, bool).at[self.mask.values].set(inside)
 
     def starting_at(self, value: Float[Array, "..."]) -> "Masked":
@@ -159,7 +168,8 @@ class Simplex(AbstractConstraint):
         return jnp.log(value) @ jnp.asarray(_helmert(value.shape[-1]), value.dtype).T
 
     def from_unconstrained(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        return self.total * jax.nn.softmax(x @ jnp.asarray(_helmert(x.shape[-1] + 1), x.dtype))
+        shares = jax.nn.softmax(x @ jnp.asarray(_helmert(x.shape[-1] + 1), x.dtype))
+        return off_limits(self.total * shares, 0.0)
 
     def contains(self, value: Float[Array, "..."]) -> Bool[Array, "..."]:
         if value.ndim == 0 or value.shape[-1] < 2:
@@ -169,6 +179,52 @@ class Simplex(AbstractConstraint):
         return (value > 0) & whole
 
     def starting_at(self, value: Float[Array, "..."]) -> "Simplex":
+        del value
+        return self
+
+
+class _SharesOfRows(AbstractConstraint):
+    """The entries of a matrix where a mask is True, one after the other: a `Simplex` in each row.
+
+    An only entry of a row is `total`.
+    """
+
+    total: float
+    mask: Fixed = eqx.field(static=True)
+    shape: Literal["region"] | None = eqx.field(default=None, static=True, init=False)
+
+    def _places(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The row of each entry among those that have any, its rank, and whether there is one."""
+        rows = np.nonzero(self.mask.values.reshape(-1, self.mask.values.shape[-1]))[0]
+        _, first, row = np.unique(rows, return_index=True, return_inverse=True)
+        rank = np.arange(len(row)) - first[row]
+        there = np.zeros((len(first), rank.max() + 1), bool)
+        there[row, rank] = True
+        return row, rank, there
+
+    def to_unconstrained(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
+        row, rank, there = self._places()
+        # The k-th number of the basis is of the first k + 2 entries, so that shorter rows have
+        # fewer numbers of the same one.
+        logs = jnp.zeros(there.shape, value.dtype).at[row, rank].set(jnp.log(value))
+        numbers = logs @ jnp.asarray(_helmert(there.shape[1]), value.dtype).T
+        return numbers[row[rank > 0], rank[rank > 0] - 1]
+
+    def from_unconstrained(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        row, rank, there = self._places()
+        numbers = jnp.zeros((len(there), there.shape[1] - 1), x.dtype)
+        numbers = numbers.at[row[rank > 0], rank[rank > 0] - 1].set(x)
+        logs = numbers @ jnp.asarray(_helmert(there.shape[1]), x.dtype)
+        shares = jax.nn.softmax(jnp.where(there, logs, -jnp.inf))
+        return off_limits(self.total * shares[row, rank], 0.0)
+
+    def contains(self, value: Float[Array, "..."]) -> Bool[Array, "..."]:
+        row, rank, there = self._places()
+        sums = jnp.zeros(len(there), value.dtype).at[row].add(value)
+        tolerance = 100 * jnp.finfo(value.dtype).eps * self.total
+        return (value > 0) & (jnp.abs(sums - self.total) < tolerance)[row]
+
+    def starting_at(self, value: Float[Array, "..."]) -> "_SharesOfRows":
         del value
         return self
 

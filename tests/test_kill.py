@@ -7,75 +7,96 @@ import sys
 import time
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
+import optimistix
 import pytest
 
 import fitting
-from fitting._checkpoint import Folder
+import nmm
+from fitting._checkpoint import Folder, from_arrays, to_arrays
+from fitting._optimizers import name_of_optimizer
+from fitting._provenance import gather
+from fitting._references import fingerprint
 
 ROOT = Path(__file__).parents[1]
 KEY = jr.key(0)
 MODEL = {"a": jnp.ones(3), "b": jnp.asarray(0.5)}
-VALUES = np.linspace(0.0, 1.0, 20)
 
-# Each step takes some time, so that a kill finds it anywhere.
+# Each step takes some time there, so that a kill finds it anywhere; it is no part of the work.
 WORK = """
+import os
 import sys
 import jax
 jax.config.update("jax_enable_x64", True)
 sys.path.insert(0, "tests")
 import test_kill
-test_kill.{what}(sys.argv[1], pause=0.01)
+os.environ["PAUSE"] = "0.01"
+test_kill.{what}(sys.argv[1], int(sys.argv[2]))
 """
+
+
+def pause():
+    time.sleep(float(os.environ.get("PAUSE", "0")))
 
 
 def loss(model, key):
     return jnp.sum((model["a"] - model["b"] + 0.1 * jr.normal(key, (3,))) ** 2)
 
 
-def fit(folder=None, steps=60, pause=0.0, **options):
-    def wait(step, values):
-        time.sleep(pause)
-
+def fit(folder=None, count=60, **options):
     return fitting.fit(
-        loss, MODEL, ["a", "b"], key=KEY, steps=steps, checkpoint=folder, every=1,
-        progress=False, callback=wait, **options,
+        loss, MODEL, ["a", "b"], key=KEY, steps=count, checkpoint=folder, every=1,
+        progress=False, callback=lambda step, values: pause(), **options,
     )  # fmt: skip
 
 
-def sweep(folder=None, pause=0.0):
-    def cell(model, key):
-        wait = jax.pure_callback(lambda: (time.sleep(pause), np.zeros(()))[1], np.zeros(()))
-        return {"loss": loss(model, key) + wait, "a": jnp.cumsum(model["a"] * model["b"])}
-
-    return fitting.sweep(
-        cell, MODEL, {"b": VALUES}, key=KEY, chunk=1, checkpoint=folder, progress=False
-    )
+def cell(model, key):
+    wait = jax.pure_callback(lambda: (pause(), np.zeros(()))[1], np.zeros(()))
+    return {"loss": loss(model, key) + wait, "a": jnp.cumsum(model["a"] * model["b"])}
 
 
-def kill_at_random(what, folder, rng):
-    """Runs the work in a process of its own, and kills it somewhere on the way."""
-    command = [sys.executable, "-c", WORK.format(what=what), str(folder)]
+def sweep(folder=None, count=20):
+    over = {"b": np.linspace(0.0, 1.0, count)}
+    return fitting.sweep(cell, MODEL, over, key=KEY, chunk=1, checkpoint=folder, progress=False)
+
+
+def kill_at_random(what, folder, count, rng):
+    """Runs the work in a process of its own, and kills it somewhere on the way.
+
+    **Returns:**
+
+    Whether it was killed before its end.
+    """
+    command = [sys.executable, "-c", WORK.format(what=what), str(folder), str(count)]
+    before = set(Path(folder).glob("*.npz"))
     with subprocess.Popen(command, cwd=ROOT) as process:
         deadline = time.monotonic() + 120
-        while not any(Path(folder).glob("*.npz")) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.3))
+        # Only what is written after the start says that the work goes on.
+        while process.poll() is None and time.monotonic() < deadline:
+            if set(Path(folder).glob("*.npz")) - before:
+                time.sleep(rng.uniform(0, 0.1))
+                break
+            time.sleep(0.002)
+        running = process.poll() is None
         process.send_signal(signal.SIGKILL)
+    return running
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("what", ("fit", "sweep"))
 def test_work_that_is_killed_ends_with_the_same_numbers(what, tmp_path):
     rng = np.random.default_rng(int(os.environ.get("KILL_SEED", "0")))
-    whole = {"fit": fit, "sweep": sweep}[what]()
-    for _ in range(int(os.environ.get("KILLS", "2"))):
-        kill_at_random(what, tmp_path, rng)
-    assert len(list(tmp_path.glob("*.npz"))) >= 1
-    resumed = {"fit": fit, "sweep": sweep}[what](tmp_path)
+    kills = int(os.environ.get("KILLS", "2"))
+    work, count = {"fit": fit, "sweep": sweep}[what], 20 + 12 * kills
+    whole = work(count=count)
+    for n in range(kills):
+        assert kill_at_random(what, tmp_path, count, rng), f"it had ended before kill {n}"
+    resumed = work(tmp_path, count)
     found, expected = (
         (resumed.history, whole.history) if what == "fit" else (resumed.values, whole.values)
     )
@@ -87,23 +108,23 @@ def test_work_that_is_killed_ends_with_the_same_numbers(what, tmp_path):
 
 
 def test_a_file_that_is_half_written_is_left_aside(tmp_path):
-    whole = fit(steps=9)
-    fit(tmp_path, steps=6)
+    whole = fit(count=9)
+    fit(tmp_path, count=6)
     last = sorted(tmp_path.glob("step-*.npz"))[-1]
     content = last.read_bytes()
     for damaged in (content[: len(content) // 2], b"", content[:-400] + b"0" * 400):
         last.write_bytes(damaged)
         (tmp_path / ".step-00000007.npz.1").write_bytes(content[:100])
         with pytest.warns(UserWarning, match="is left aside, since it is damaged"):
-            resumed = fit(tmp_path, steps=6)
+            resumed = fit(tmp_path, count=6)
         np.testing.assert_array_equal(resumed.history["a"], whole.history["a"][:6])
-    np.testing.assert_array_equal(fit(tmp_path, steps=9).model["a"], whole.model["a"])
+    np.testing.assert_array_equal(fit(tmp_path, count=9).model["a"], whole.model["a"])
 
 
 def test_a_sweep_computes_what_is_missing_or_damaged(tmp_path):
     whole = sweep(tmp_path)
     files = sorted(tmp_path.glob("*.npz"))
-    assert len(files) == len(VALUES)
+    assert len(files) == 20
     files[3].unlink()
     files[7].write_bytes(files[7].read_bytes()[:200])
     with pytest.warns(UserWarning, match="is left aside"):
@@ -143,9 +164,9 @@ def test_an_interrupted_sweep_returns_what_was_reached(tmp_path, monkeypatch):
 
 
 def test_a_folder_of_other_work_is_refused(tmp_path):
-    fit(tmp_path, steps=3)
+    fit(tmp_path, count=3)
     with pytest.raises(ValueError, match="`checkpoint` holds 3 steps, more than `steps`=2"):
-        fit(tmp_path, steps=2)
+        fit(tmp_path, count=2)
     with pytest.raises(ValueError, match=f"but in {tmp_path} `seeds` is 1, not 2"):
         fit(tmp_path, seeds=2)
     with pytest.raises(ValueError, match="the key is 0-0, not 0-1"):
@@ -154,9 +175,92 @@ def test_a_folder_of_other_work_is_refused(tmp_path):
         )
 
 
-def test_files_hold_keys_and_what_optimisers_keep(tmp_path):
-    from fitting._checkpoint import from_arrays, to_arrays
+def other_loss(model, key):
+    return jnp.sum((model["a"] - model["b"] + 0.2 * jr.normal(key, (3,))) ** 2)
 
+
+def scaled(scale):
+    def loss(model, key):
+        return scale * jnp.sum((model["a"] - model["b"]) ** 2)
+
+    return loss
+
+
+class Scaled(eqx.Module):
+    scale: float = eqx.field(static=True)
+
+    def __call__(self, model, key):
+        return self.scale * jnp.sum((model["a"] - model["b"]) ** 2)
+
+
+SHAPE = {"a": fitting.Masked([True, True, False])}
+OTHERS = {
+    "learning rate": ({"optimizer": optax.adam(0.01)}, {"optimizer": optax.adam(0.5)}),
+    "decay": ({"optimizer": optax.adam(0.1)}, {"optimizer": optax.adamw(0.1)}),
+    "method": ({"optimizer": optax.adam(0.1)}, {"optimizer": optax.sgd(0.1)}),
+    "tolerance": (
+        {"optimizer": optimistix.BFGS(1e-3, 1e-3)},
+        {"optimizer": optimistix.BFGS(1e-3, 1e-6)},
+    ),
+    "code": ({"loss": loss}, {"loss": other_loss}),
+    "closure": ({"loss": scaled(1.0)}, {"loss": scaled(2.0)}),
+    "compiled": ({"loss": jax.jit(scaled(1.0))}, {"loss": jax.jit(scaled(2.0))}),
+    "static field": ({"loss": Scaled(1.0)}, {"loss": Scaled(2.0)}),
+    "mask": ({"free": SHAPE}, {"free": {"a": fitting.Masked([True, False, True])}}),
+    "map": (
+        {"free": {"a": fitting.Regression([0.0, 1.0, 2.0])}},
+        {"free": {"a": fitting.Regression([0.0, 1.0, 3.0])}},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_work_that_differs_in_anything_is_other_work(what):
+    def identity(loss=loss, free=("a",), optimizer=None):
+        constraints = fitting.free_parameters(MODEL, free).constraints
+        found = gather(loss, MODEL, KEY, {"optimizer": name_of_optimizer(optimizer)})
+        return found.identity(free=constraints, optimizer=optimizer, loss=loss)
+
+    one, other = OTHERS[what]
+    assert identity(**one) == identity(**one) != identity(**other)
+
+
+@pytest.mark.thorough
+def test_an_identity_is_the_same_in_every_process():
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); import test_kill; test_kill.print_fingerprint()"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(found) == 1 and len(found.pop().strip()) == 16
+
+
+def print_fingerprint():
+    values = [part for pair in OTHERS.values() for part in pair]
+    print(fingerprint(values, MODEL, KEY, {"a", "b", "c"}, nmm.Hopf(), Folder))
+
+
+def test_arrays_of_another_optimiser_are_named(tmp_path):
+    like = {"x": jnp.ones(2), "y": jnp.ones(2)}
+    with pytest.raises(ValueError, match="`checkpoint` should hold this very work, of 2 arrays"):
+        from_arrays(like, to_arrays(like["x"], "carry"), "carry")
+
+
+def test_files_that_were_never_ended_do_not_stay(tmp_path):
+    old, new = tmp_path / ".step-00000001.npz.7", tmp_path / ".step-00000002.npz.8"
+    for path in (old, new):
+        path.write_bytes(b"")
+    os.utime(old, (time.time() - 7200,) * 2)
+    Folder(tmp_path, {})
+    assert new.exists() and not old.exists()
+
+
+def test_files_hold_keys_and_what_optimisers_keep(tmp_path):
     tree = {"key": jr.key(3), "count": jnp.asarray(2), "moments": (jnp.ones(2, jnp.float32),)}
     folder = Folder(tmp_path, {"a": "b"})
     folder.write("x", to_arrays(tree, "tree"))

@@ -173,50 +173,125 @@ SERIES = {
 
 @pytest.fixture(scope="module")
 def scores():
-    """Values of all objectives for each kind of series, and the gradient of their weighted sum."""
+    """Values of all objectives for each kind of series, and their gradients, by name."""
 
     def every(series):
         values = {name: distance(series, TARGET) for name, distance in distances.items()}
-        values |= {name: jnp.sum(feature(series)) for name, feature in features.items()}
-        return sum((n + 1) * value for n, value in enumerate(values.values())), values
+        return values | {name: jnp.sum(feature(series)) for name, feature in features.items()}
 
-    @jax.jit
-    def evaluate(stack):
-        return jax.lax.map(jax.value_and_grad(every, has_aux=True), stack)
+    def one(series):
+        values, pull = jax.vjp(every, series)
+        names = list(values)
+        alone = {name: jnp.eye(len(names))[:, n] for n, name in enumerate(names)}
+        (gradients,) = jax.vmap(pull)(alone)
+        return values, dict(zip(names, gradients, strict=True))
 
-    found = evaluate(np.stack(list(SERIES.values())))
+    found = jax.jit(lambda stack: jax.lax.map(one, stack))(np.stack(list(SERIES.values())))
     return {
         kind: jax.tree.map(lambda x, n=n: np.asarray(x[n]), found) for n, kind in enumerate(SERIES)
     }
 
 
-def test_gradients_are_those_of_finite_differences(scores):
-    before, after = scores["before"][0][1], scores["after"][0][1]
-    along = {name: (after[name] - before[name]) / (2 * STEP) for name in after}
-    assert min(map(abs, along.values())) > 1e-4, "something does not depend on the series"
-    total = sum((n + 1) * along[name] for n, name in enumerate((*distances, *features)))
-    np.testing.assert_allclose(np.sum(scores["normal"][1] * DIRECTION), total, rtol=1e-6)
+@pytest.mark.parametrize("name", (*distances, *features))
+def test_each_gradient_is_that_of_finite_differences(name, scores):
+    before, after = scores["before"][0][name], scores["after"][0][name]
+    along = (after - before) / (2 * STEP)
+    assert abs(along) > 1e-4, "it does not depend on the series"
+    slope = np.sum(scores["normal"][1][name] * DIRECTION)
+    np.testing.assert_allclose(slope, along, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", (*distances, *features))
-def test_degenerate_series_give_finite_values(name, scores):
+def test_degenerate_series_give_finite_values_and_gradients(name, scores):
     for kind in ("one silent", "all silent", "perfect", "twins"):
-        assert np.isfinite(scores[kind][0][1][name]), kind
+        value, gradient = (part[name] for part in scores[kind])
+        assert np.isfinite(value) and np.all(np.isfinite(gradient)), kind
     if name in distances:
         perfect = name in ("time_series_correlation", "time_series_cosine")
-        np.testing.assert_allclose(scores["perfect"][0][1][name], perfect, atol=1e-7)
-    assert np.isnan(scores["NaN"][0][1][name])
+        np.testing.assert_allclose(scores["perfect"][0][name], perfect, atol=1e-7)
+    assert np.isnan(scores["NaN"][0][name])
 
 
-@pytest.mark.parametrize("kind", ("one silent", "all silent", "perfect", "twins"))
-def test_degenerate_series_give_finite_gradients(kind, scores):
-    assert np.all(np.isfinite(scores[kind][1]))
+def test_objectives_of_oracle_series():
+    measures = jax.jit(
+        lambda x, y: (
+            objectives.time_series_cosine(x, y),
+            objectives.time_series_rmse(x, y),
+            objectives.unexplained_variance(x, y),
+            objectives.time_series_correlation(x, y),
+            objectives.fc_fisher_z(x, y, empirical_is="series"),
+            objectives.covariance_error(x, y, lags=(0,)),
+        )
+    )
+    x, y = simulated, recorded
+    r = [np.corrcoef(s.T)[np.triu_indices(4, 1)] for s in (x, y)]
+    c = [np.cov(s.T, ddof=0) for s in (x, y)]
+    expected = (
+        0.9002664,
+        0.3448412,
+        np.sum((x - y) ** 2) / np.sum((y - y.mean(axis=0)) ** 2),
+        np.mean([np.corrcoef(x[:, n], y[:, n])[0, 1] for n in range(4)]),
+        np.sqrt(np.mean((np.arctanh(r[0]) - np.arctanh(r[1])) ** 2)),
+        np.sum((c[0] - c[1]) ** 2) / np.sum(c[1] ** 2),
+    )
+    np.testing.assert_allclose(measures(x, y), expected, atol=1e-7)
+
+
+WINDOWED = (
+    "fcd_wasserstein", "log_spectral_distance", "band_power_distance", "cross_spectral_error",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_two_samples_are_refused_where_they_make_no_window(name, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match="samples"):
+        distances[name](noise[:2], other[:2])
+
+
+@pytest.mark.thorough
+def test_two_samples_are_enough_for_the_others():
+    for name in distances.keys() - set(WINDOWED):
+        value, gradient = jax.jit(jax.value_and_grad(distances[name]))(noise[:2], other[:2])
+        assert np.isfinite(value) and np.all(np.isfinite(gradient)), name
+
+
+UNITLESS = {name: distances[name] for name in distances if not name.startswith("fc")} | {
+    "concordance": objectives.concordance,
+    "correlation": objectives.correlation,
+    "rmse": lambda x, y: objectives.rmse(x, y) / jnp.max(jnp.abs(y)),
+}
+COMMON = ("concordance", "rmse", "cross_spectral_error")
+
+
+@pytest.mark.parametrize("names", (COMMON, pytest.param(UNITLESS, marks=pytest.mark.thorough)))
+def test_units_so_small_that_float32_has_no_place_for_squares_change_nothing(names):
+    direction = jnp.asarray(DIRECTION, jnp.float32)
+
+    def all_of(unit):
+        x, y = (jnp.asarray(series, jnp.float32) * unit for series in (NORMAL, TARGET))
+
+        def along(step):
+            return {name: UNITLESS[name](x + step * unit * direction, y) for name in names}
+
+        return jax.jvp(along, (jnp.float32(0),), (jnp.float32(1),))
+
+    units = jnp.array([1, 1e-13], jnp.float32)
+    values, slopes = jax.jit(lambda units: jax.lax.map(all_of, units))(units)
+    for name in names:
+        for value in (values[name], slopes[name]):
+            assert value.dtype == jnp.float32
+            np.testing.assert_allclose(value[1], value[0], rtol=1e-3, err_msg=name)
 
 
 def test_residuals_are_scaled_and_kept_apart():
     value, parts = objectives.residuals(a=(2.0, jnp.array([2.0, 4.0])), b=(1.0, 3.0))
     np.testing.assert_allclose(parts["residuals"], [1, 2, 3])
     np.testing.assert_allclose([value, parts["a"], parts["b"]], [7, 2.5, 9])
+
+
+def spectral(empirical, band):
+    return objectives.log_spectral_distance(noise, empirical, 10.0, band)
 
 
 @pytest.mark.parametrize(
@@ -242,6 +317,22 @@ def test_residuals_are_scaled_and_kept_apart():
         (
             lambda: objectives.log_spectral_distance(noise, (np.ones(3), np.ones(3)), 10.0, (0, 9)),
             "`empirical` must hold the power at each frequency",
+        ),
+        (
+            lambda: spectral((np.array([5.0, 60.0]), np.ones((2, 3))), (0, 80)),
+            r"`band` must end at or below 50 Hz, half the sampling rate",
+        ),
+        (
+            lambda: spectral((np.array([5.0, 9.0]), -np.ones((2, 3))), (0, 20)),
+            "`empirical` must hold power, not below 0",
+        ),
+        (
+            lambda: spectral((np.array([9.0, 5.0]), np.ones((2, 3))), (0, 20)),
+            "`empirical` must hold increasing frequencies",
+        ),
+        (
+            lambda: spectral((np.array([5.0, np.nan]), np.ones((2, 3))), (0, 20)),
+            "`empirical` must be finite",
         ),
         (lambda: objectives.aperiodic_slope(noise, 10.0, (0, 9)), "`band` must begin above 0"),
         (

@@ -5,7 +5,9 @@ import pathlib
 import socket
 import subprocess
 import sys
+import warnings
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -54,6 +56,12 @@ def value_and_gradient(net, key):
     return value / jnp.where(net.coupling.G > 0.29, 0.0, 1.0), {"gradient": gradient}
 
 
+def refuses(net, key):
+    """Raises an error in the last cell, which one process alone has."""
+    G = net.coupling.G
+    return eqx.error_if(G, G > 0.29, "`G` is too large.")
+
+
 def work(path, rank, checkpoint):
     """Everything, its results to a file of each process."""
     over = {"coupling.G": np.linspace(0.0, 0.3, 3), "key": jr.split(jr.key(1), 5)}
@@ -62,10 +70,17 @@ def work(path, rank, checkpoint):
     )
     fits = fitting.multi_start(
         power, network(), ["coupling.G"], starts={"coupling.G": [0.05, 0.1, 0.2]}, steps=2,
-        key=jr.key(2), progress=False,
+        key=jr.key(2), progress=False, checkpoint=checkpoint and f"{checkpoint}-fits", every=1,
     )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        raised = fitting.sweep(
+            refuses, network(), {"coupling.G": np.linspace(0.0, 0.3, 4)}, key=jr.key(3), chunk=4,
+            progress=False,
+        )  # fmt: skip
     results = {"loss": table.values["loss"], "gradient": table.values["gradient"]}
     results |= {"failed": table.failed, "G": np.stack([f.history["coupling.G"] for f in fits.fits])}
+    results["raised"] = raised.values["loss"]
     results["devices"] = np.array(jax.device_count())
     np.savez(f"{path}.{rank}.npz", **results)
 
@@ -100,6 +115,7 @@ def assert_same(found, expected, devices):
     assert found.pop("devices") == devices
     np.testing.assert_array_equal(found["failed"], expected["failed"])
     assert found["failed"][2].all() and not found["failed"][:2].any()
+    np.testing.assert_array_equal(np.isnan(found["raised"]), [False, False, False, True])
     for name in found:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-12, err_msg=name)
 

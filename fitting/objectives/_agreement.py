@@ -33,7 +33,7 @@ def concordance(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
     x, y = _as_pair(x, y, values=2)
     # Only differences matter. Taken from one value, equal constants become exactly 0.
     origin = x.ravel()[0]
-    x, y = x - origin, y - origin
+    x, y = in_units_of(jnp.stack([x - origin, y - origin]), x - origin, y - origin)
     shift = x.mean() - y.mean()
     x, y = x - x.mean(), y - y.mean()
     spread = jnp.mean(x**2) + jnp.mean(y**2) + shift**2
@@ -59,6 +59,7 @@ def correlation(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
     - `ValueError`: the shapes differ, or there are fewer than 2 values.
     """
     x, y = _as_pair(x, y, values=2)
+    x, y = x / size_of(x), y / size_of(y)
     return fc(jnp.stack([x.ravel(), y.ravel()], axis=1))[0, 1]
 
 
@@ -81,9 +82,10 @@ def rmse(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
     - `ValueError`: the shapes differ, or there are no values.
     """
     x, y = _as_pair(x, y, values=1)
-    square = jnp.mean((x - y) ** 2)
+    unit = size_of(x - y)
+    square = jnp.mean(((x - y) / unit) ** 2)
     # The derivative of the root is infinite at 0; a `where` on the result alone would give NaN.
-    return jnp.where(square == 0, 0, jnp.sqrt(jnp.where(square == 0, 1, square)))
+    return unit * jnp.where(square == 0, 0, jnp.sqrt(jnp.where(square == 0, 1, square)))
 
 
 def cosine(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
@@ -104,6 +106,7 @@ def cosine(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
     - `ValueError`: the shapes differ, or there are no values.
     """
     x, y = _as_pair(x, y, values=1)
+    x, y = x / size_of(x), y / size_of(y)
     square = jnp.sum(x**2) * jnp.sum(y**2)
     return jnp.sum(x * y) / jnp.sqrt(jnp.where(square == 0, 1, square))
 
@@ -153,6 +156,22 @@ def wasserstein(x: ArrayLike, y: ArrayLike) -> Float[Array, ""]:
     """
     both, apart, invalid = _distributions(x, y)
     return jnp.where(invalid, jnp.nan, jnp.sum(jnp.abs(apart[:-1]) * jnp.diff(both)))
+
+
+def size_of(values: Array) -> Float[Array, ""]:
+    """The largest magnitude, 1 if that is 0, as a constant.
+
+    Signals in tesla or volts are so small that their squares have no place in float32: what does
+    not depend on the unit is computed in units of the size.
+    """
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(values)))
+    return jnp.where(largest == 0, 1, largest)
+
+
+def in_units_of(reference: Array, *arrays: Array) -> tuple[Array, ...]:
+    """Arrays in units of the size of a reference."""
+    unit = size_of(reference)
+    return tuple(array / unit for array in arrays)
 
 
 def _distributions(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:

@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from nmm.analysis import lagged_covariance
 
+from ._agreement import in_units_of
 from ._data import Preprocessing, check_finite
 
 
@@ -66,6 +67,7 @@ def covariance_error(
             "`simulated` and `empirical` must hold the same regions, and one covariance a lag; got "
             f"shapes {found.shape} and {target.shape} of covariances."
         )
+    found, target = in_units_of(target, found, target)
     size = jnp.sum(target**2, axis=(1, 2))
     if not isinstance(size, Tracer) and not np.all(size > 0):
         raise ValueError("`empirical` must have some covariance at every lag; it is 0.")

@@ -5,6 +5,7 @@ from typing import TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Complex, Float
 
 from nmm._custom_types import RealScalarLike
@@ -12,7 +13,7 @@ from nmm.analysis import power_spectrum
 from nmm.analysis._signal import as_series
 from nmm.analysis._spectrum import frequencies, segment_samples
 
-from ._agreement import rmse
+from ._agreement import in_units_of, rmse, size_of
 from ._data import Preprocessing, as_pair, check_finite
 
 _Band: TypeAlias = tuple[RealScalarLike, RealScalarLike]
@@ -59,8 +60,9 @@ def log_spectral_distance(
 
     **Raises:**
 
-    - `ValueError`: as `nmm.analysis.power_spectrum`; the regions differ; the data hold a NaN; or
-        there is no frequency within the band.
+    - `ValueError`: as `nmm.analysis.power_spectrum`; the regions differ; the data hold a NaN or, as
+        power, what is negative; or there is no frequency within the band, or in a pair one above
+        half the sampling rate of the simulation.
     """
     if isinstance(empirical, tuple):
         known, target = np.asarray(empirical[0], float), jnp.asarray(empirical[1])
@@ -73,6 +75,7 @@ def log_spectral_distance(
                 "`empirical` must hold the power at each frequency for each region of `simulated`; "
                 f"got shapes {known.shape} and {target.shape} for {x.shape[1]} regions."
             )
+        _check_spectrum(known, empirical[1], band, 500 / dt)
     else:
         x, y = as_pair(simulated, empirical, preprocess, samples=4)
         samples = segment_samples(len(y), dt, segment)
@@ -126,8 +129,11 @@ def band_power_distance(
         parts = jnp.stack(
             [jnp.mean(power[np.flatnonzero(_within(known, b))], axis=0) for b in bands]
         )
-        total = jnp.sum(parts, axis=0)
-        powers.append(_decibels(parts / jnp.where(total == 0, 1, total) if relative else parts))
+        if relative:
+            (parts,) = in_units_of(parts, parts)
+            total = jnp.sum(parts, axis=0)
+            parts = parts / jnp.where(total == 0, 1, total)
+        powers.append(_decibels(parts))
     return rmse(powers[0], powers[1])
 
 
@@ -278,8 +284,23 @@ def cross_spectral_error(
         )
     inside = np.flatnonzero(_within(frequencies(lengths[0], dt), band))
     found, target = (cross_spectrum(s, dt, segment=segment)[1][inside] for s in (x, y))
+    found, target = in_units_of(target, found, target)
     total = jnp.sum(_square(target))
     return jnp.sum(_square(found - target)) / jnp.where(total == 0, 1, total)
+
+
+def _check_spectrum(known: np.ndarray, power: ArrayLike, band: _Band, nyquist: float) -> None:
+    """Refuses what is no spectrum, or what the simulation has no spectrum for."""
+    check_finite(known, "empirical")
+    if np.any(np.diff(known) <= 0) or known[0] < 0:
+        raise ValueError(f"`empirical` must hold increasing frequencies in Hz; got {known}.")
+    if not isinstance(power, Tracer) and np.any(np.asarray(power) < 0):
+        raise ValueError("`empirical` must hold power, not below 0; decibels go back by 10^(x/10).")
+    if np.any(known[known <= band[1]] > nyquist * (1 + 1e-9)):
+        raise ValueError(
+            f"`band` must end at or below {nyquist:.4g} Hz, half the sampling rate of `simulated`, "
+            f"where `empirical` goes on; got {band} Hz."
+        )
 
 
 def _square(z: Array) -> Array:
@@ -287,9 +308,8 @@ def _square(z: Array) -> Array:
 
 
 def _decibels(power: Array) -> Array:
-    largest = jax.lax.stop_gradient(jnp.max(power))
-    floor = _FLOOR * jnp.where(largest == 0, 1, largest)
-    return 10 * jnp.log10(jnp.maximum(power, floor))
+    unit = size_of(power)
+    return 10 * (jnp.log10(jnp.maximum(power / unit, _FLOOR)) + jnp.log10(unit))
 
 
 def _spectrum_within(

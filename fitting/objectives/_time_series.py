@@ -5,7 +5,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from nmm.analysis import zscore
 
-from ._agreement import cosine, rmse
+from ._agreement import cosine, rmse, size_of
 from ._data import Preprocessing, as_pair
 
 
@@ -87,8 +87,7 @@ def unexplained_variance(
     with the mean over time of each region: for evoked responses, where amplitude and time course
     both count, see `nmm.analysis.evoked_response`. Smooth; 0 for a perfect fit, 1 for a simulation
     that stays at the mean, more where it is worse than that. Constant regions of the simulation are
-    nothing special; where the whole recording is
-    constant, the sum itself is returned. NaN as in
+    nothing special; where the whole recording is constant, the sum itself is returned. NaN as in
     `time_series_rmse`.
 
     **Arguments:** and **Raises:** as in `time_series_rmse`.
@@ -98,5 +97,7 @@ def unexplained_variance(
     A distance of at least 0.
     """
     x, y = as_pair(simulated, empirical, preprocess, same_length=True)
-    total = jnp.sum((y - jnp.mean(y, axis=0)) ** 2)
-    return jnp.sum((x - y) ** 2) / jnp.where(total == 0, 1, total)
+    spread = y - jnp.mean(y, axis=0)
+    unit = size_of(spread)
+    total = jnp.sum((spread / unit) ** 2)
+    return jnp.sum(((x - y) / unit) ** 2) / jnp.where(total == 0, 1, total)
