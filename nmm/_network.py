@@ -25,8 +25,9 @@ from ._delays import (
     refuse_outside,
     with_weights,
 )
-from ._sparse import ParcelConnectome, SparseConnectome
-from .coupling import AbstractCoupling, AbstractPairwise, Linear
+from ._sparse import ParcelConnectome
+from .coupling import AbstractCoupling, Linear
+from .coupling._hear import check_hearing, hear_at_once, senders
 from .models._base import AbstractDynamics, AbstractModel, evaluate
 from .noise import AbstractNoise
 from .stimulus._base import Stimulus, inputs_at
@@ -164,34 +165,9 @@ class Network(AbstractDynamics):
                 )
         # Evaluating the sources once, on shapes alone, tells whether the model has them.
         sent = eqx.filter_eval_shape(lambda n: n._sent(n.node.initial_state(n.shape)), self)
-        for i, one in enumerate(sent):
-            self._check_hearing(i, one)
-
-    def _check_hearing(self, i: int, sent: Any) -> None:
-        """Refuses a coupling that makes no input of its source, on shapes alone."""
-        coupling, connectome = self._couplings[i], self.connectomes[i]
-        name, source = type(coupling).__name__, coupling.source or self.node.source
-        if isinstance(coupling, AbstractPairwise):
-            kinds = Connectome | SparseConnectome
-            if self.planned[i] is not None or not isinstance(connectome, kinds):
-                raise ValueError(
-                    f"`coupling` of pairs, `{name}`, should act at once (`speed` and `delays` "
-                    "`None`), on a `nmm.Connectome` or a `nmm.SparseConnectome`; features that are "
-                    "sent, `message`, can be delayed."
-                )
-        try:
-            heard = eqx.filter_eval_shape(_hear_at_once, coupling, connectome, sent)
-        except Exception as error:
-            raise ValueError(
-                f"`coupling` should make an input of its source, {source!r}, by `message` and "
-                f"`receive`; that of `{name}` failed: {str(error).strip() or error!r}"
-            ) from error
-        shape = getattr(heard, "shape", None)
-        if shape not in ((), self.shape):
-            raise ValueError(
-                f"`coupling` should receive one number for each of the {self.shape[0]} regions; "
-                f"`{name}` received {heard if shape is None else f'the shape {shape}'}."
-            )
+        for i, (coupling, each) in enumerate(zip(self._couplings, sent, strict=True)):
+            source = coupling.source or self.node.source
+            check_hearing(coupling, self.connectomes[i], source, each, self.planned[i] is None)
 
     def _check_parts(self) -> None:
         for coupling in self._couplings:
@@ -405,7 +381,7 @@ class Network(AbstractDynamics):
         for i, (coupling, sent) in enumerate(zip(self._couplings, self._sent(state), strict=True)):
             connectome = self.connectomes[i]
             if self.spans[i] is None:
-                heard = _hear_at_once(coupling, connectome, sent)
+                heard = hear_at_once(coupling, connectome, sent)
             else:
                 sums, row_sums, weights = (
                     each[i] for each in (arrivals.sums, arrivals.row_sums, arrivals.weights)
@@ -416,7 +392,7 @@ class Network(AbstractDynamics):
                     at_once = with_weights(connectome, weights)
                     now = jax.tree.map(at_once.weighted_sum, coupling.message(sent))
                     sums = now if sums is None else jax.tree.map(jnp.add, sums, now)
-                heard = coupling.among(_senders(connectome)).receive(sent, sums, row_sums)
+                heard = coupling.among(senders(connectome)).receive(sent, sums, row_sums)
             target = self._target(coupling)
             total[target] = total[target] + heard if target in total else heard
         return total
@@ -461,21 +437,6 @@ class Network(AbstractDynamics):
     def initial_state(self, shape: tuple[int, ...] = (), key: Key | None = None) -> Any:
         """The state in which a run starts; see `nmm.AbstractModel.initial_state`."""
         return self.node.initial_state(shape or self.shape, key)
-
-
-def _hear_at_once(coupling: AbstractCoupling, connectome: AbstractConnectome, sent: Any) -> Any:
-    """What the regions hear of what all have at the same time."""
-    if isinstance(coupling, AbstractPairwise):
-        sums = coupling.sums(connectome, sent)
-    else:
-        sums = jax.tree.map(connectome.weighted_sum, coupling.message(sent))
-    return coupling.among(_senders(connectome)).receive(sent, sums, connectome.strength)
-
-
-def _senders(connectome: AbstractConnectome) -> int:
-    """How many send: regions, or parcels of them."""
-    parcels = isinstance(connectome, ParcelConnectome)
-    return (connectome.parcels if parcels else connectome).n_regions
 
 
 def _delays(spans: Spans, connectome: AbstractConnectome, speed: Any, delays: Any) -> Any:

@@ -68,17 +68,14 @@ def test_rates_follow_from_whole_states_and_the_model():
     np.testing.assert_allclose(row(nmm.check(sol, net), "H_e").mean, 3.0, atol=0.01)
 
 
-def test_rates_that_inputs_enter_are_left_out_where_inputs_were_not_saved():
+def test_rates_that_inputs_enter_are_left_out_where_inputs_were_not_saved(run):
     net = nmm.Network(Relax(), jnp.zeros((2, 2)))
-    noisy = {"key": jr.key(0)}
-    runs = (
-        ({"noise": nmm.noise.White(x=0.1)} | noisy, True),  # It is in the state.
-        ({"noise": nmm.noise.OrnsteinUhlenbeck(0.1, 5.0)} | noisy, False),
-        ({"inputs": net.Inputs(u=0.1)}, False),
-    )
-    for options, known in runs:
-        report = nmm.check(nmm.simulate(net, 4.0, 1.0, **options), net)
-        assert ("net" in [row.name for row in report.rows]) == known
+    # White noise is in the state, noise on a slot is not.
+    for noise in (nmm.noise.White(x=0.1), nmm.noise.OrnsteinUhlenbeck(0.1, 5.0)):
+        sol = nmm.simulate(net, 4.0, 1.0, key=jr.key(0), noise=noise)
+        names = [row.name for row in nmm.check(sol, net).rows]
+        assert ("net" in names) == (not sol.driven) == isinstance(noise, nmm.noise.White)
+    assert run[1].driven
 
 
 def test_silent_and_drifting_regions_are_told_apart():

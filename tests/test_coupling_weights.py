@@ -39,11 +39,34 @@ def test_weights_stay_on_their_edges_and_positive(symmetric):
     assert np.array_equal(found, found.T) == symmetric
 
 
+@pytest.mark.thorough
 def test_rows_stay_normalised():
     full = jnp.array([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3], [0.3, 0.3, 0.4]])
     found = fitted(nmm.Connectome(full), fitting.Simplex())
     np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-12)
     assert np.all(found > 0) and not np.allclose(found, full)
+
+
+def test_rows_stay_normalised_on_their_edges():
+    weights = nmm.Connectome(jnp.where(WEIGHTS > 0, WEIGHTS + 0.1, 0)).scale("row_sum").weights
+    weights = weights.at[2].set(0.0)
+    constraint = fitting.Masked(weights != 0, fitting.Simplex())
+    found = fitted(nmm.Connectome(weights), constraint)
+    np.testing.assert_array_equal(found != 0, weights != 0)
+    np.testing.assert_allclose(found.sum(axis=1), [1.0, 1.0, 0.0], rtol=1e-12)
+    assert found[0, 1] == 1.0 and not np.allclose(found[1], weights[1])
+    # Rows of different length each have the numbers of their own simplex.
+    rng = np.random.default_rng(0)
+    full = rng.uniform(0.1, 1, (4, 5)) * (rng.uniform(size=(4, 5)) < 0.7)
+    full = 2 * full / full.sum(axis=1, keepdims=True)
+    rows = fitting.Masked(full != 0, fitting.Simplex(2.0)).starting_at(jnp.asarray(full))
+    x = rows.to_unconstrained(jnp.asarray(full))
+    alone = [fitting.Simplex(2.0).to_unconstrained(jnp.asarray(r[r != 0])) for r in full]
+    np.testing.assert_allclose(x, np.concatenate(alone), atol=1e-12)
+    np.testing.assert_allclose(rows.from_unconstrained(x), full, atol=1e-12)
+    assert np.all(rows.contains(jnp.asarray(full)))
+    with pytest.raises(ValueError, match="connectome.weights"):
+        fitted(nmm.Connectome(2 * weights), constraint)
 
 
 def test_edges_of_a_sparse_connectome_can_be_fitted():

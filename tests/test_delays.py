@@ -12,13 +12,17 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 from gradients import assert_gradients_match_differences
 from tiny import Relax
 
+import fitting
 import nmm
+from nmm.integrate._delayed import Layout
 
 State = Relax.State
+CONTROLLER = diffrax.PIDController(rtol=1e-7, atol=1e-9)
 TWO = jnp.array([[0.0, 1.0], [0.0, 0.0]])
 
 
@@ -97,6 +101,143 @@ def test_row_is_target_and_column_is_source_also_of_delays():
     x = nmm.simulate(network(TWO, delays=delays, reading="nearest"), 4.0, 0.25, **run)["x"]
     np.testing.assert_array_equal(x[:, 1], 1.0)
     np.testing.assert_allclose(x[:, 0], np.maximum(np.arange(16) / 4 - 1.75, 0))
+
+
+@pytest.mark.parametrize(
+    "solver, expected",
+    [(nmm.ItoHeun(), 2), (nmm.ExponentialEuler(), 1), (nmm.SemiImplicitEuler(), 1)],
+)
+@pytest.mark.thorough
+def test_every_solver_keeps_its_order_with_delays(solver, expected):
+    errors = []
+    for n in (50, 200):
+        net = network(np.diag(GAIN), RATE, delays=np.diag(DELAY))
+        past = lambda t: State(x=jnp.exp(modes() * t).real, y=0.0)  # noqa: E731
+        run = {"y0": start(np.ones(4)), "history": past, "solver": solver, "save": []}
+        end = nmm.simulate(net, 9.0, 9.0 / n, **run).y1.x
+        errors.append(np.abs(end - np.exp(modes() * 9.0).real))
+    np.testing.assert_allclose(np.median(np.log2(errors[0] / errors[1]) / 2), expected, atol=0.25)
+
+
+def test_two_oscillators_lock_at_the_frequency_that_their_delay_allows():
+    # In phase Omega = omega - G sin(Omega tau), stable where cos(Omega tau) > 0; else antiphase.
+    omega, G, dt = 0.15, 0.02, 0.5
+    delays = np.array([3.0, 20.0, 40.0])
+    weights = np.kron(np.eye(3), [[0.0, 1.0], [1.0, 0.0]])
+    net = nmm.Network(
+        nmm.Kuramoto(omega=omega),
+        weights,
+        nmm.coupling.Kuramoto(G),
+        delays=np.kron(np.diag(delays), np.ones((2, 2))),
+    )
+    y0 = net.State(theta=jnp.array([0.0, 1.0] * 3))
+    late = {"transient": 1100.0, "save_every": 50.0}
+    theta = nmm.simulate(net, 1200.0, dt, y0=y0, **late)["theta"]
+    found = (theta[-1] - theta[0])[::2] / 50.0
+    apart = np.abs(np.angle(np.exp(1j * (theta[-1, ::2] - theta[-1, 1::2]))))
+    np.testing.assert_allclose(apart, [0, np.pi, 0], atol=2e-3)
+    sign = np.array([1.0, -1.0, 1.0])
+    np.testing.assert_allclose(found, omega - sign * G * np.sin(found * delays), rtol=1e-3)
+    assert np.all(sign * np.cos(found * delays) > 0)
+
+
+def test_what_delays_do_to_a_steady_state_and_to_its_stability():
+    # x' = -x + G x(t - tau) + I rests at I / (1 - G), whatever the delay; x' = -a x(t - tau)
+    # decays for a tau < pi / 2 and grows beyond.
+    G, I, a = 0.6, 0.4, 0.5
+    rate = jnp.array([1.0, 1.0, 1.0, 0.0, 0.0])
+    edge = np.pi / 2 / a
+    delays = np.array([0.2, 1.0, 4.7, 0.95 * edge, 1.05 * edge])
+    net = network(np.diag([G, G, G, -a, -a]), rate, delays=np.diag(delays))
+    inputs = Relax.Inputs(u=jnp.array([I, I, I, 0.0, 0.0]))
+    x = nmm.simulate(net, 120.0, 0.1, y0=start(jnp.ones(5)), inputs=inputs, save="x")["x"]
+    np.testing.assert_allclose(x[-1, :3], I / (1 - G), rtol=1e-4)
+    first, last = np.abs(x[200:600, 3:]).max(axis=0), np.abs(x[-400:, 3:]).max(axis=0)
+    assert last[0] < 0.8 * first[0] and last[1] > 1.2 * first[1]
+
+
+def test_twice_the_speed_is_half_the_lengths_bit_for_bit():
+    lengths = jnp.asarray(np.random.default_rng(0).uniform(1, 90, (5, 5)))
+    fast, near = (
+        nmm.Network(Relax(), nmm.Connectome(jnp.ones((5, 5)), tracts), speed=speed).all_delays()
+        for tracts, speed in ((lengths, 3.4), (lengths / 2, 1.7))
+    )
+    np.testing.assert_array_equal(fast, near)
+
+
+def test_a_ramp_is_read_exactly_between_grid_points():
+    # What is heard is a ramp, whose integral is t^2 / 2, exact for Heun's trapezoids.
+    dt, tau = 0.25, 0.25 * (np.array([0, 1, 5]) + 0.5)
+    weights, delays = np.zeros((2, 4, 4))
+    weights[:3, 3], delays[:3, 3] = 1.0, tau
+    net = network(weights, delays=delays)
+    ramp = lambda t: t * jnp.array([0.0, 0.0, 0.0, 1.0])  # noqa: E731
+    drive = Relax.Inputs(u=jnp.array([0.0, 0.0, 0.0, 1.0]))
+    run = {"y0": start(jnp.zeros(4)), "history": ramp, "inputs": drive, "save": "x"}
+    sol = nmm.simulate(net, 12 * dt, dt, **run)
+    np.testing.assert_allclose(sol["x"][:, 3], sol.ts, rtol=1e-13)
+    exact = ((np.asarray(sol.ts)[:, None] - tau) ** 2 - tau**2) / 2
+    np.testing.assert_allclose(sol["x"][:, :3], exact, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.thorough)])
+def test_a_delayed_run_with_a_stimulus(dtype):
+    # x_1 = sin t by its stimulus; x_0' = x_1(t - 1.3).
+    def drive(t):
+        return Relax.Inputs(u=jnp.array([0.0, 1.0], dtype) * jnp.cos(t))
+
+    tau, zero = 1.3, jnp.zeros(2, dtype)
+    conn, node = TWO.astype(dtype), Relax(rate=jnp.zeros((), dtype))
+    coupling = nmm.coupling.Linear(*jnp.array([1.0, 0.0], dtype))
+    net = nmm.Network(node, conn, coupling, delays=(tau * conn), stimulus=drive)
+    past = lambda t: jnp.array([0.0, 1.0], dtype) * jnp.sin(t)  # noqa: E731
+    sol = nmm.simulate(net, 5.0, 0.05, y0=State(zero, zero), history=past, save="x")
+    assert sol["x"].dtype == dtype
+    np.testing.assert_allclose(sol["x"][:, 0], np.cos(tau) - np.cos(sol.ts - tau), atol=2e-3)
+
+
+@pytest.mark.thorough
+def test_delays_noise_and_observers_where_steps_adapt():
+    # By chunks, with noise of 1e-6 the run without it; and more noise moves it.
+    net = network(TWO - 0.5, 0.3, delays=jnp.array([[0.0, 2.3], [0.4, 1.0]]))
+    run = {"y0": start([1.0, -1.0]), "key": jr.key(0), "stepsize_controller": CONTROLLER}
+    save = {"x": "x", "mean": nmm.observe.TemporalAverage(1.0, "x")}
+
+    def end(sigma):
+        noise = nmm.noise.White(x=sigma)
+        controller = diffrax.ConstantStepSize() if sigma else CONTROLLER
+        how = run | {"stepsize_controller": controller, "noise": noise}
+        return nmm.simulate(net, 6.0, 0.1, save=save, **how)
+
+    fixed = nmm.simulate(net, 6.0, 0.1, y0=run["y0"], save=save)
+    quiet, loud = end(1e-6), end(0.3)
+    np.testing.assert_allclose(quiet["x"], fixed["x"], atol=1e-3)
+    path = np.concatenate([[[1.0, -1.0]], fixed["x"]])
+    mean = ((path[1:] + path[:-1]) / 2).reshape(6, 10, 2).mean(axis=1)
+    np.testing.assert_allclose(quiet["mean"], mean, atol=2e-3)
+    assert np.max(np.abs(loud["x"] - fixed["x"])) > 0.05
+
+
+@pytest.mark.thorough
+def test_a_speed_is_fitted_and_swept_by_its_path():
+    conn = nmm.Connectome(TWO, jnp.full((2, 2), 10.0))
+    net = nmm.Network(Relax(rate=0.2), conn, speed=6.0, speed_range=(2.0, 9.0))
+    wave = lambda t: jnp.stack([0 * t, jnp.cos(t)])  # noqa: E731
+
+    def heard(net):
+        return nmm.simulate(net, 4.0, 0.25, y0=start([0.0, 1.0]), history=wave, save="x")["x"][:, 0]
+
+    truth = heard(net)
+
+    def loss(net):
+        return jnp.mean((heard(net) - truth) ** 2)
+
+    slow = eqx.tree_at(lambda n: n.speed, net, jnp.asarray(np.float64(5.0)))
+    free = {"speed": fitting.Interval(2.0, 9.0)}
+    result = fitting.fit(loss, slow, free=free, optimizer=optax.adam(0.1), steps=60)
+    np.testing.assert_allclose(result.model.speed, 6.0, rtol=1e-2)
+    table = fitting.sweep(loss, slow, over={"speed": jnp.array([3.0, 6.0, 8.9])})
+    assert np.argmin(table.values["loss"]) == 1 and table.values["loss"][1] < 1e-20
 
 
 # The same whatever the plan.
@@ -361,7 +502,9 @@ def run_at(place, net, **options):
     return run
 
 
-@pytest.mark.parametrize("delays", [0.0, jnp.zeros((2, 2))])
+@pytest.mark.parametrize(
+    "delays", [jnp.zeros((2, 2)), pytest.param(0.0, marks=pytest.mark.thorough)]
+)
 def test_delays_that_begin_at_zero_stay_there_without_a_range(delays):
     net = network(TWO, delays=delays)
     run, quiet = run_at("delays", net), run_at("delays", net, throw=False)
@@ -482,6 +625,59 @@ def test_what_changes_later_is_refused_by_name():
         nmm.simulate(net, 1.0, 0.1, y0=nmm.simulate(network(TWO), 1.0, 0.1))
 
 
+def test_histories_that_do_not_fit_are_refused_by_name():
+    net = network(TWO, delays=jnp.ones((2, 2)))
+    run = lambda history, **options: nmm.simulate(net, 1.0, 0.5, history=history, **options)  # noqa: E731
+    for history in (
+        jnp.ones(3),
+        State(jnp.ones(3), 0.0),
+        lambda t: jnp.ones(3) * t,
+        lambda t: State(jnp.ones((1, 3)), t),
+        jnp.ones((1, 1, 20, 2)),
+    ):
+        with pytest.raises(ValueError, match=r"`history` should .* got \("):
+            run(history)
+    sol = nmm.simulate(net, 1.0, 0.5)
+    with pytest.raises(ValueError, match="`history` should be left out, since the run `y0` has"):
+        run(jnp.ones(2), y0=sol)
+    with pytest.raises(TypeError, match="`history` should be .* goes on by `y0=sol`"):
+        run(sol)
+
+
+def test_features_of_any_shape_are_stored_and_found_again():
+    x = jr.normal(jr.key(0), (3, 4))
+    message = {"both": jnp.stack([jnp.sin(x), jnp.cos(x)]), "one": x, "of all": jnp.sin(x[0])}
+    layout = Layout.of(jax.eval_shape(lambda: message), x.shape)
+    stored = layout.pack(message)
+    assert stored.shape == (4, 2 * 3 + 3 + 3)
+    found = layout.unpack(stored)
+    for name in ("both", "one"):
+        np.testing.assert_array_equal(found[name], message[name])
+    np.testing.assert_array_equal(found["of all"], jnp.broadcast_to(jnp.sin(x[0]), x.shape))
+
+
+@pytest.mark.thorough
+def test_features_may_be_stacked():
+    class Stacked(nmm.coupling.AbstractCoupling):
+        G: nmm.Parameter = nmm.param(1.0, unit="1", doc="coupling")
+
+        def message(self, source):
+            return {"both": jnp.stack([jnp.sin(source), jnp.cos(source)]), "one": source}
+
+        def receive(self, target, sums, row_sums):
+            sines, cosines = sums["both"]
+            heard = sines * jnp.cos(target) - cosines * jnp.sin(target)
+            return self.G * (heard + 0 * sums["one"])
+
+    y0 = start(jr.normal(jr.key(0), (2, 2)))
+    delays = jnp.array([[0.0, 1.3], [0.4, 0.0]])
+    stacked, apart = (
+        nmm.simulate(network(TWO + 0.5, coupling=one, delays=delays), 3.0, 0.5, y0=y0)["x"]
+        for one in (Stacked(0.7), nmm.coupling.Kuramoto(0.7))
+    )
+    np.testing.assert_allclose(stacked, apart, rtol=1e-12)
+
+
 def test_a_delayed_field_needs_what_arrives():
     net = network(jnp.array([[0.5, 1.0], [2.0, 0.0]]), delays=jnp.array([[0.0, 1.0], [1.0, 0.0]]))
     state = start([1.0, 3.0])
@@ -508,9 +704,6 @@ def test_steps_in_a_loop_of_ones_own_are_a_run(options):
         nmm.step(net, y0, dt=0.5)
     with pytest.raises(ValueError, match="`dt` should be that of the history"):
         nmm.step(net, first, dt=0.25)
-
-
-CONTROLLER = diffrax.PIDController(rtol=1e-7, atol=1e-9)
 
 
 def test_steps_that_adapt_within_chunks():

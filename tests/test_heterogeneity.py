@@ -174,26 +174,27 @@ def test_mixed_networks_run_with_noise_outputs_and_gradients(parts):
     assert "`node.parts.cortex.P`" in text and "| `thalamus_V` " in text
 
 
-def test_noise_and_reports_leave_out_regions_of_other_models(parts):
-    _, _, net = parts
-    inside, outside = list(CORTEX), list(THALAMUS)
+def test_noise_and_reports_leave_out_regions_of_other_models():
+    inside, outside = [0, 2], [1]
+    node = nmm.mix({"a": (Relax(), inside), "b": (Riccati(), outside)})
     noise = (
-        nmm.noise.White(cortex_rE=0.01),
-        nmm.noise.OrnsteinUhlenbeck(0.1, 5.0, onto="cortex_rI"),
-        nmm.noise.Multiplicative(thalamus_V=0.1, interpretation="ito"),
+        nmm.noise.White(a_x=0.1),
+        nmm.noise.OrnsteinUhlenbeck(0.1, 5.0, onto="a_y"),
+        nmm.noise.Multiplicative(b_x=0.1, interpretation="ito"),
     )
-    run = {"key": jr.key(0), "noise": noise, "y0": net.initial_state(key=jr.key(9))}
-    sol = nmm.simulate(net, 10.0, 0.25, **run)
-    for name, where in (("cortex_rE", outside), ("cortex_rI", outside), ("thalamus_V", inside)):
+    sol = nmm.simulate(node, 8.0, 0.25, key=jr.key(0), noise=noise)
+    for name, where in (("a_x", outside), ("a_y", outside), ("b_x", inside)):
         np.testing.assert_array_equal(sol[name][:, where], 0.0)
         assert np.all(np.std(np.delete(sol[name], where, axis=1), axis=0) > 0)
-    assert dict(sol.within)["thalamus_V"] == THALAMUS
-    report = nmm.check(sol, net)
+    assert dict(sol.within) == {"a_x": (0, 2), "a_y": (0, 2), "b_x": (1,)}
+    report = nmm.check(sol)
     assert not any("does not change" in warning for warning in report.warnings)
-    mean = next(row.mean for row in report.rows if row.name == "cortex_rE")
-    np.testing.assert_allclose(mean, np.mean(sol["cortex_rE"][:, inside]))
+    means = {row.name: row.mean for row in report.rows}
+    np.testing.assert_allclose(means["a_x"], np.mean(sol["a_x"][:, inside]))
+    np.testing.assert_allclose(means["b_x"], np.mean(sol["b_x"][:, outside]))
 
 
+@pytest.mark.thorough
 def test_mixed_networks_take_delays():
     node = nmm.mix({"a": (Relax(), [0, 2]), "b": (Riccati(), [1])})
     weights = jr.uniform(jr.key(5), (3, 3))

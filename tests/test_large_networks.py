@@ -177,6 +177,7 @@ def test_lengths_go_along_from_and_to_a_matrix():
     np.testing.assert_array_equal(sparse.place(values)[sparse.layout.known[2]], values)
 
 
+@pytest.mark.thorough
 def test_delays_by_edge_are_those_of_the_matrix():
     weights = matrix()
     delays = np.random.default_rng(2).uniform(0.2, 3.0, (N, N))
@@ -191,14 +192,9 @@ def test_delays_by_edge_are_those_of_the_matrix():
         return nmm.simulate(net, 4.0, 0.5, y0=y0, save=[]).y1.x
 
     by_edge = jnp.asarray(delays[targets, sources])
-    expected = end(network(weights, delays))
-    np.testing.assert_allclose(end(network(sparse, by_edge)), expected, rtol=1e-12)
-
-    def far(by_edge):
-        later = eqx.tree_at(lambda n: n.delays, network(sparse, jnp.ones(len(targets))), by_edge)
-        return later.all_delays()[0][sparse.layout.known[2]]
-
-    np.testing.assert_array_equal(jax.jacfwd(far)(by_edge), np.eye(len(targets)))
+    net = eqx.tree_at(lambda n: n.delays, network(sparse, jnp.ones(len(targets))), by_edge)
+    np.testing.assert_array_equal(net.all_delays()[0][sparse.layout.known[2]], by_edge)
+    np.testing.assert_allclose(end(net), end(network(weights, delays)), rtol=1e-12)
 
 
 def test_scaling_to_the_spectral_radius():
@@ -271,3 +267,31 @@ def test_scaling_to_the_spectral_radius():
 def test_what_does_not_fit_is_refused_by_name(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", ("sparse", "sparse delayed", "dense", "dense delayed"))
+def test_networks_of_many_nodes_run(kind):
+    rng = np.random.default_rng(0)
+    if "sparse" in kind:
+        n, edges = 20_000, 50
+        sources = np.stack([rng.choice(n - 1, edges, replace=False) for _ in range(n)])
+        targets = np.repeat(np.arange(n), edges)
+        sources = (targets + 1 + sources.ravel()) % n
+        weights, lengths = np.full(n * edges, 0.5 / edges), rng.uniform(5, 60, n * edges)
+        conn = nmm.SparseConnectome(targets, sources, weights, n, lengths=lengths)
+        assert conn.n_edges == 10**6 and conn.weights.size <= 2 * (10**6 + n)
+    else:
+        n = 1_000
+        lengths = rng.uniform(5, 60, (n, n))
+        conn = nmm.Connectome(np.full((n, n), 0.5 / n), lengths)
+    ways = {"speed": 3.0} if "delayed" in kind else {}
+    net = nmm.Network(Relax(rate=1.0), conn, **ways)
+    # All hear half of the mean: x' = x / 2 - x from one start for all, or with its past.
+    sol = nmm.simulate(net, 4.0, 0.5, y0=Relax.State(x=jnp.ones(n), y=0.0), save=[])
+    x = np.asarray(sol.y1.x)
+    if "delayed" in kind:
+        assert np.all((x > np.exp(-2.0)) & (x < 0.6))
+    else:
+        # Eight of Heun's steps.
+        np.testing.assert_allclose(x, (1 - 0.25 + 0.25**2 / 2) ** 8, rtol=1e-12)

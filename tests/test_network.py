@@ -142,6 +142,18 @@ def test_inputs_stimulus_and_coupling_add_up():
     np.testing.assert_allclose(derivative.x, [15.0, 7.5])
 
 
+def test_diffusion_keeps_the_sum_and_its_modes_decay():
+    # x' = k sum_j (x_j - x_i) on a ring: cos(q i) decays by k (2 - 2 cos q).
+    n, k, q = 8, 0.4, 2 * np.pi / 8
+    ring = jnp.asarray(np.roll(np.eye(n), 1, axis=0) + np.roll(np.eye(n), -1, axis=0))
+    net = nmm.Network(Relax(rate=0.0), ring, nmm.coupling.Diffusive(G=k))
+    mode = jnp.cos(q * jnp.arange(n))
+    sol = nmm.simulate(net, 3.0, 0.05, y0=state(1.0 + mode), solver=nmm.RungeKutta4(), save="x")
+    np.testing.assert_allclose(sol["x"].sum(axis=1), n, rtol=1e-13)
+    decay = np.exp(-k * (2 - 2 * np.cos(q)) * np.asarray(sol.ts))
+    np.testing.assert_allclose(sol["x"], 1 + np.multiply.outer(decay, mode), rtol=1e-7)
+
+
 def test_stimulus_is_seen_at_the_time_of_each_stage():
     net = network(stimulus=lambda t: Relax.Inputs(v=3 * t**2), weights=jnp.zeros((2, 2)))
     still = nmm.Network(Relax(rate=0.0), jnp.zeros((2, 2)), stimulus=net.stimulus)
