@@ -40,6 +40,11 @@ def regional_observables(cls):
     return [name for name, value in shapes.items() if value.shape == (2,)]
 
 
+def together(*models):
+    """Models of the same parts and no regions, as the regions of one."""
+    return jax.tree.map(lambda *x: jnp.stack(x, axis=-1), *models)
+
+
 def at(model, *values):
     """A state of a model, its variables in order."""
     return model.State(*(jnp.asarray(x, float) for x in values))

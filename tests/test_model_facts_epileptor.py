@@ -8,7 +8,9 @@ from helpers import (
     at,
     crossings,
     eigenvalues,
+    field,
     fixed_point,
+    together,
 )
 from scipy.optimize import brentq
 
@@ -18,16 +20,18 @@ import nmm
 @functools.cache
 def epileptor_runs():
     """x1 and z from the default start, for parameters of the tests below, a region each."""
-    usual = {"x0": -1.6, "r": 0.00035, "tt": 1.0, "modification": 0.0}
+    preset = nmm.Epileptor.preset
     cases = {
-        **{x0: {"x0": x0} for x0 in (-1.6, -1.8, -2.0, -2.03, -2.05, -2.06)},
-        **{x0: {"x0": x0} for x0 in (-2.07, -2.1, -2.2, -2.4)},
-        "fast": {"r": 0.0035},
-        "half": {"tt": 0.5},
-        **{f"sigmoidal {x0}": {"modification": 1.0, "x0": x0} for x0 in (1.0, 1.5, 2.0, 2.9, 3.0)},
+        -1.6: preset("seizing"),
+        **{x0: nmm.Epileptor(x0=x0) for x0 in (-1.8, -2.0, -2.03, -2.05, -2.06)},
+        -2.1: preset("resting"),
+        **{x0: nmm.Epileptor(x0=x0) for x0 in (-2.07, -2.2, -2.4)},
+        "fast": nmm.Epileptor(r=0.0035),
+        "half": nmm.Epileptor(tt=0.5),
+        "sigmoidal 2.0": preset("sigmoidal"),
+        **{f"sigmoidal {x0}": preset("sigmoidal", x0=x0) for x0 in (1.0, 1.5, 2.9, 3.0)},
     }
-    sets = [{**usual, **parameters} for parameters in cases.values()]
-    model = nmm.Epileptor(**{k: [s[k] for s in sets] for k in usual})
+    model = together(*cases.values())
     sol = nmm.simulate(
         model,
         t1=20_000.0,
@@ -85,6 +89,8 @@ def test_epileptor_with_the_sigmoid_seizes_and_recovers_for_x0_from_1_5_to_2_9()
         x1 = runs[f"sigmoidal {x0}"][0]
         found = seizures(ts, x1, 300.0)
         assert len(found) >= least and np.any(x1[ts > found[0][-1]] < -1.4), x0
+    onsets = [spikes[0] for spikes in seizures(ts, runs["sigmoidal 2.0"][0], 300.0)]
+    assert np.allclose(np.diff(onsets), 5270.8, atol=1.0)
     x1, z, _ = runs["sigmoidal 1.0"]
     assert np.all(x1[ts > 10_000] > 0) and abs(z[-1] - 3.996) < 1e-3  # it never ends
     assert len(crossings(ts, runs["sigmoidal 3.0"][0])) == 0
@@ -114,3 +120,14 @@ def test_epileptor_interictal_point_loses_stability_at_the_known_x0():
     assert np.allclose([found.x1, found.z], [-1.331754, 2.914820], atol=2e-6)
     assert np.allclose([found.x1, found.y1, found.z], interictal(critical), atol=1e-9)
     assert np.allclose(found.g, 0.1 * found.x1)
+
+
+def test_epileptor_inputs_are_shifts_of_its_parameters():
+    model = nmm.Epileptor()
+    state = model.initial_state()
+    slots = field(model, state, model.Inputs(I_ext=0.3, I_ext2=-0.2))
+    shifted = field(nmm.Epileptor(Iext=3.4, Iext2=0.25), state)
+    alone = field(model, state)
+    for name, shift in (("x1", 0.3), ("y1", 0), ("z", 0), ("x2", -0.2), ("y2", 0), ("g", 0)):
+        assert np.allclose(getattr(slots, name), getattr(shifted, name), rtol=1e-13)
+        assert np.allclose(getattr(slots, name) - getattr(alone, name), shift, atol=1e-13)

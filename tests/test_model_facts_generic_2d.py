@@ -12,6 +12,7 @@ from helpers import (
     field,
     period_of,
     run,
+    together,
 )
 from scipy.optimize import brentq
 
@@ -66,22 +67,19 @@ def test_generic_2d_starts_to_oscillate_at_the_known_shift():
 @functools.cache
 def generic_2d_runs():
     """V after 20 s, for starts and parameters of the tests below, each a region of its own."""
-    bistable = {"a": 1.0, "b": 0.0, "c": -5.0}
-    oscillating = {"a": 0.5, "b": 0.4, "c": -4.0}
+    preset = nmm.Generic2dOscillator.preset
     cases = {
-        "oscillating": ({"a": 2.0}, (0.0, 0.0)),
-        "bistable, 0": (bistable, (0.0, 0.0)),
-        "bistable, 1": (bistable, (-1.0, 1.0)),
-        "bistable, 2": (bistable, (2.0, -5.0)),
-        "bistable, 3": (bistable, (0.5, 0.5)),
-        "bistable, I = 1": ({**bistable, "I": 1.0}, (0.0, 0.0)),
-        "bistable, I = 2": ({**bistable, "I": 2.0}, (0.0, 0.0)),
-        "bistable, I = -0.1": ({**bistable, "I": -0.1}, (0.0, 0.0)),
-        "slow": (oscillating, (0.0, 0.0)),
+        "oscillating": (preset("oscillating"), (0.0, 0.0)),
+        "bistable, 0": (preset("bistable"), (0.0, 0.0)),
+        "bistable, 1": (preset("bistable"), (-1.0, 1.0)),
+        "bistable, 2": (preset("bistable"), (2.0, -5.0)),
+        "bistable, 3": (preset("bistable"), (0.5, 0.5)),
+        "bistable, I = 1": (preset("bistable", I=1.0), (0.0, 0.0)),
+        "bistable, I = 2": (preset("bistable", I=2.0), (0.0, 0.0)),
+        "bistable, I = -0.1": (preset("bistable", I=-0.1), (0.0, 0.0)),
+        "slow": (preset("excitable", b=0.4), (0.0, 0.0)),
     }
-    usual = {"a": -2.0, "b": -10.0, "c": 0.0, "I": 0.0}
-    sets = [{**usual, **parameters} for parameters, _ in cases.values()]
-    model = nmm.Generic2dOscillator(**{k: [s[k] for s in sets] for k in usual})
+    model = together(*(model for model, _ in cases.values()))
     ts = np.arange(20_000.0, 36_000.0, 0.5)
     V, W = run(model, at(model, *np.transpose([y for _, y in cases.values()])), ts, tol=1e-9)
     return ts, dict(zip(cases, V.T, strict=True)), dict(zip(cases, W.T, strict=True))

@@ -90,6 +90,7 @@ def test_montbrio_pazo_roxin_of_brainmass_rests_at_the_known_points():
     low = fixed_point(model, mpr_state(7.1e-5, -2.2358))
     high = fixed_point(model, mpr_state(1.026, -0.00016))
     assert np.allclose([low.r, low.v], [7.1e-5, -2.2358], rtol=5e-3)
+    assert eigenvalues(model, low)[0].real < 0
     assert abs(float(high.r) - 1.026096) < 1e-6
     assert np.allclose(eigenvalues(model, high)[0], -0.00031 + 3.28373j, atol=5e-6)
 
@@ -133,6 +134,10 @@ def test_coombes_byrne_rests_in_the_known_focus(k, point):
         assert np.allclose(eigenvalues(model, state)[0], -2.01332 + 2.28963j, atol=6e-6)
         assert abs(model.synchrony(state) - 0.4219) < 5e-5
         assert np.allclose(model.conductance(state), math.pi * r)
+        # Along the line where the rate rests, the potential does in one point only.
+        rates = np.linspace(1e-3, 5.0, 20_001)
+        line = at(model, rates, math.pi * rates / 2 - 1 / (2 * math.pi * rates))
+        assert np.sum(np.diff(np.sign(field(model, line).v)) != 0) == 1
 
 
 def test_coombes_byrne_without_synapses_is_montbrio_pazo_roxin_without_recurrence():

@@ -15,6 +15,7 @@ from helpers import (
     period_of,
     run,
     solve,
+    together,
 )
 from scipy.optimize import brentq
 
@@ -41,13 +42,14 @@ def test_hopf_amplitude_follows_its_law_on_both_sides_of_the_bifurcation():
     a, beta = np.array([0.25, 0.25, 0.0, -0.5]), np.array([1.0, 4.0, 1.0, 1.0])
     model = nmm.Hopf(a=a, beta=beta)
     ts = np.array([0.0, 2.0, 5.0, 10.0, 150.0, 300.0])
-    states = solve(model, model.initial_state(), jnp.asarray(ts))
+    r0 = np.array([0.1, 0.1, 0.1, 1e-3])
+    states = solve(model, at(model, r0, np.zeros(4)), jnp.asarray(ts))
     radius = np.hypot(states.x, states.y)
-    assert np.allclose(radius, hopf_radius(0.1, a, beta, ts[:, None]), rtol=1e-7, atol=1e-9)
+    assert np.allclose(radius, hopf_radius(r0, a, beta, ts[:, None]), rtol=1e-7, atol=1e-9)
     assert np.allclose(radius[1:4, 0], [0.159482, 0.290127, 0.463896], atol=5e-7)
     assert np.allclose(radius[-1, :2], [0.5, 0.25], rtol=1e-8)  # sqrt(a / beta)
     assert np.allclose(radius[-2:, 2], [0.05, 0.037796], atol=5e-7)
-    assert np.allclose(radius[2, 3] / 0.1, math.exp(-2.5), rtol=1e-2)
+    assert abs(radius[2, 3] / 1e-3 - 0.08208) < 6e-6  # exp(-2.5)
 
 
 def test_hopf_period_is_two_pi_over_omega():
@@ -66,10 +68,10 @@ def test_hopf_origin_has_eigenvalues_a_plus_minus_i_omega(a):
     assert np.allclose(eigenvalues(model, origin), [a + 0.3j, a - 0.3j], atol=1e-14)
 
 
-def test_hopf_preset_of_whole_brain_studies_is_ten_millihertz_scale_in_ms():
+def test_hopf_preset_of_whole_brain_studies_is_fifty_millihertz():
     model = nmm.Hopf.preset("deco2017")
     assert np.allclose(1000 * model.w / (2 * np.pi), 0.05)  # Hz
-    assert np.allclose(model.a * 1000, -0.02)  # per second
+    assert np.allclose([1000 * model.a, 1000 * model.beta], [-0.02, 1.0])  # per second
 
 
 def test_exponential_euler_makes_the_hopf_cycle_larger_and_slower_as_known():
@@ -96,11 +98,11 @@ def test_stuart_landau_is_hopf_of_saturation_one_bit_for_bit():
 def test_stuart_landau_follows_the_law_of_its_radius():
     model = nmm.StuartLandau(a=[0.25, 0.0, -0.5], w=0.2)
     ts = np.array([2.0, 5.0, 10.0, 150.0, 300.0])
-    x, y = run(model, at(model, [0.1] * 3, [0.0] * 3), ts)
+    x, y = run(model, at(model, [0.1, 0.1, 1e-3], [0.0] * 3), ts)
     r = np.hypot(x, y)
     assert np.allclose(r[:3, 0], [0.159482, 0.290127, 0.463896], atol=5e-7)
     assert np.allclose(r[3:, 0], 0.5) and np.allclose(r[3:, 1], [0.05, 0.037796], atol=5e-7)
-    assert abs(r[1, 2] / 0.1 - 0.08208) < 2e-3  # exp(-2.5), but for the cubic term
+    assert abs(r[1, 2] / 1e-3 - 0.08208) < 6e-6  # exp(-2.5)
     origin = at(model, 0.0, 0.0)
     assert np.allclose(eigenvalues(nmm.StuartLandau(a=-0.5), origin), [-0.5 + 0.2j, -0.5 - 0.2j])
 
@@ -118,8 +120,9 @@ def test_amplitude_and_phase_are_polar_coordinates_even_at_the_origin():
 
 
 def test_van_der_pol_cycles_have_the_known_periods_and_amplitudes():
-    mu = np.array([0.1, 0.5, 1.0, 2.0, 5.0, 10.0])
-    model = nmm.VanDerPol(mu=mu)
+    harmonic, relaxation = (nmm.VanDerPol.preset(x) for x in ("harmonic", "relaxation"))
+    others = (nmm.VanDerPol(mu=mu) for mu in (0.5, 1.0, 2.0, 5.0))
+    model = together(harmonic, *others, relaxation)
     ts = np.arange(200.0, 300.0, 0.005)
     x, _ = run(model, model.initial_state(), ts)
     periods = np.array([period_of(ts, signal) for signal in x.T])
@@ -129,6 +132,14 @@ def test_van_der_pol_cycles_have_the_known_periods_and_amplitudes():
     assert abs(periods[0] - 2 * math.pi * (1 + 0.1**2 / 16)) < 1e-4
     large = (3 - 2 * math.log(2)) * 10 + 7.0143 * 10 ** (-1 / 3)
     assert abs(large / periods[-1] - 1.017) < 1e-3
+
+
+def test_van_der_pol_in_its_plane_is_the_equation_of_second_order():
+    x, y = jnp.asarray(np.random.default_rng(3).normal(size=(2, 100)))
+    model = nmm.VanDerPol(mu=1.7)
+    velocity = field(model, at(model, x, y))
+    _, change = jax.jvp(lambda s: field(model, s).x, (at(model, x, y),), (velocity,))
+    assert np.allclose(change - 1.7 * (1 - x**2) * velocity.x + x, 0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("mu", (0.5, 1.0, 3.0))
@@ -187,7 +198,8 @@ def test_fitzhugh_nagumo_starts_to_oscillate_at_the_known_drives(preset, low, hi
 
 
 def test_fitzhugh_nagumo_cycles_have_the_known_periods_and_ranges():
-    model = nmm.FitzHughNagumo(I=[0.8, 1.0, 1.25])
+    neurolib = nmm.FitzHughNagumo.preset("neurolib")  # I = 1
+    model = together(nmm.FitzHughNagumo(I=0.8), neurolib, nmm.FitzHughNagumo(I=1.25))
     ts = np.arange(1000.0, 1400.0, 0.02)
     V, w = run(model, model.initial_state(), ts)
     assert np.allclose([period_of(ts, v) for v in V.T], [34.7, 30.545, 34.414], atol=6e-4)
@@ -207,7 +219,7 @@ def test_classical_fitzhugh_nagumo_is_excitable_and_spikes_when_driven():
     assert np.allclose(eigenvalues(model, rest)[0], -0.25129 + 0.21195j, atol=1e-5)
     V, _ = run(model, at(model, [-0.8, -0.6], [rest.w] * 2), np.arange(0.05, 60.0, 0.05))
     assert V[:, 0].max() < 0 and abs(V[:, 1].max() - 1.713) < 1e-3
-    driven = preset(I=[0.5, 1.0])
+    driven = together(nmm.FitzHughNagumo.preset("fitzhugh1961_spiking"), preset(I=1.0))
     ts = np.arange(1000.0, 1400.0, 0.02)
     V, _ = run(driven, driven.initial_state(), ts)
     assert np.allclose([period_of(ts, v) for v in V.T], [39.474, 36.699], atol=6e-4)
