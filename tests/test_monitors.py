@@ -22,6 +22,7 @@ from nmm.observe import (
     TemporalAverage,
     resample,
 )
+from nmm.observe._moments import Gathered
 
 rng = np.random.default_rng(0)
 series = rng.normal(size=(400, 3)) + 100
@@ -139,6 +140,31 @@ def test_statistics_of_a_run_in_parts_are_those_of_all_its_samples():
     samples = np.concatenate([first["S"], second["S"]])
     assert len(samples) == 216
     assert_statistics(second, samples, 3.5, 84.0)
+    whole = nmm.simulate(network(), 840.0, transient=84.0, **options)
+    gathered = (sol.ending.carry.statistics for sol in (second, whole))
+    for one, other in zip(*map(jax.tree.leaves, gathered), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(second["fc"], whole["fc"], rtol=1e-14)
+
+
+def test_samples_are_gathered_in_the_same_pieces_in_whatever_blocks_they_come():
+    cuts, dropped = (0, 64, 200, 500), 70
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(500, 4)) + 5, jnp.float32)
+    state = start = Gathered.zero(x[0], pairs=True)
+    for begin, end in zip(cuts, cuts[1:], strict=False):
+        # Blocks reach over both ends of a run, and have rows between samples.
+        low, high = max(begin - 40, 0), end + 30
+        numbers = np.repeat(np.arange(low + 1, high + 1, dtype=np.int32), 2)
+        at = np.minimum(numbers - 1, 499)
+        valid = (numbers > max(begin, dropped)) & (numbers <= end) & (np.arange(len(at)) % 2 == 0)
+        state = state.add(x[at], jnp.asarray(valid), jnp.asarray(numbers))
+    whole = start.add(x, jnp.arange(500) >= dropped, jnp.arange(1, 501, dtype=jnp.int32))
+    found, expected = state.flush().moments, whole.flush().moments
+    assert found.count == 500 - dropped
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+    covariance = np.cov(np.asarray(x, float)[dropped:].T)
+    np.testing.assert_allclose(found.scatter / (499 - dropped), covariance, rtol=1e-4, atol=1e-5)
 
 
 def test_constant_region_correlates_with_nothing_and_has_a_finite_gradient():
@@ -209,6 +235,7 @@ def test_dataset_has_sensors_groups_and_frequencies():
     "make, error, message",
     [
         (lambda: OnlineFC("S"), TypeError, "`of` of `OnlineFC` should be an observer"),
+        (lambda: OnlineFC(BOLD(720.0))(series, 1.0), ValueError, "at least one sample of 720.0 ms"),
         (lambda: OnlineSpectrum(TemporalAverage(2.0), 6.0), ValueError, "an even number of"),
         (lambda: OnlineSpectrum(TemporalAverage(2.0), 13.0), ValueError, "an even number of"),
         (lambda: SpatialAverage(1.0, np.ones((2, 2, 2))), ValueError, "`groups` should be"),

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Shaped
 from .._custom_types import RealScalarLike
 from ..analysis._spectrum import frequencies, periodogram
 from ._base import AbstractObserver, Axes
+from ._moments import Gathered
 
 
 class AbstractStatistic(eqx.Module):
@@ -81,6 +82,11 @@ class AbstractStatistic(eqx.Module):
     ) -> Float[Array, "*value"]:
         """The statistic of a saved signal; see `nmm.observe.AbstractObserver`."""
         samples = self.of(series, dt)
+        if not len(samples):
+            raise ValueError(
+                f"`series` should be at least one sample of {self.of.period} ms long, got "
+                f"{len(jnp.asarray(series))} rows of {dt} ms."
+            )
         rows = -(-len(samples) // self.rhythm) * self.rhythm
         padded = jnp.pad(samples, [(0, rows - len(samples))] + [(0, 0)] * (samples.ndim - 1))
         state = self.update(
@@ -93,51 +99,22 @@ class AbstractStatistic(eqx.Module):
         return self.value(state)
 
 
-class Moments(eqx.Module):
-    """Moments of samples that were gathered.
+class AbstractMoments(AbstractStatistic):
+    """A statistic that is made of the moments of all samples."""
 
-    **Attributes:**
+    @property
+    def rhythm(self) -> int:
+        return 1  # `Gathered` has pieces of its own.
 
-    - `count`: how many there were.
-    - `origin`: the first of them, to which the others are relative.
-    - `mean`: mean, less the origin.
-    - `scatter`: sum of the products of deviations from the mean.
-    """
+    def update(self, state: Gathered, samples: Any, valid: Any, numbers: Any, piece: int) -> Any:
+        del piece
+        return state.add(samples.reshape(len(samples), -1), valid, numbers)
 
-    count: Array
-    origin: Array
-    mean: Array
-    scatter: Array
-
-    @classmethod
-    def zero(cls, like: Float[Array, "*sample"], pairs: bool) -> "Moments":
-        flat = jnp.zeros(like.size, like.dtype)
-        scatter = jnp.zeros((like.size, like.size) if pairs else (0, 0), like.dtype)
-        return cls(jnp.zeros((), like.dtype), flat, flat, scatter)
-
-    def gather(
-        self, samples: Float[Array, "rows *sample"], valid: Bool[Array, " rows"]
-    ) -> "Moments":
-        rows = samples.reshape(len(samples), -1)
-        # Relative to the first sample a constant is exactly 0, and a large offset costs no digits.
-        first = (self.count == 0) & jnp.any(valid)
-        origin = jnp.where(first, rows[jnp.argmax(valid)], self.origin)
-        rows = jnp.where(valid[:, None], rows - origin, 0)
-        added = jnp.sum(valid).astype(rows.dtype)
-        count = self.count + added
-        safe = jnp.maximum(count, 1)
-        mean = jnp.sum(rows, axis=0) / jnp.maximum(added, 1)
-        shift = mean - self.mean
-        scatter = self.scatter
-        if scatter.size:
-            away = jnp.where(valid[:, None], rows - mean, 0)
-            product = jnp.matmul(away.T, away, precision=jax.lax.Precision.HIGHEST)
-            between = self.count * added / safe
-            scatter = scatter + product + between * jnp.outer(shift, shift)
-        return Moments(count, origin, self.mean + shift * (added / safe), scatter)
+    def interrupt(self, state: Gathered) -> Gathered:
+        return state.flush()
 
 
-class OnlineMean(AbstractStatistic):
+class OnlineMean(AbstractMoments):
     """The mean of all samples.
 
     **Arguments:**
@@ -147,23 +124,12 @@ class OnlineMean(AbstractStatistic):
 
     of: AbstractObserver
 
-    @property
-    def rhythm(self) -> int:
-        return 1
+    def init(self, like: Any) -> Gathered:
+        return Gathered.zero(like, pairs=False)
 
-    def init(self, like: Any) -> Any:
-        return Moments.zero(like, pairs=False), jnp.zeros_like(like)
-
-    def update(self, state: Any, samples: Any, valid: Any, numbers: Any, piece: int) -> Any:
-        moments, like = state
-        return moments.gather(samples, valid), like
-
-    def interrupt(self, state: Any) -> Any:
-        return state
-
-    def value(self, state: Any) -> Array:
-        moments, like = state
-        mean = (moments.origin + moments.mean).reshape(like.shape)
+    def value(self, state: Gathered) -> Array:
+        moments = state.flush().moments
+        mean = (moments.origin + moments.mean).reshape(state.shape)
         return jnp.where(moments.count > 0, mean, jnp.nan)
 
     def unit(self, signal: str | None) -> str | None:
@@ -173,7 +139,7 @@ class OnlineMean(AbstractStatistic):
         return sample
 
 
-class OnlineCovariance(AbstractStatistic):
+class OnlineCovariance(AbstractMoments):
     r"""The covariance of all samples, $\frac{1}{n-1}\sum (x_i - \bar x_i)(x_j - \bar x_j)$.
 
     **Arguments:**
@@ -183,22 +149,14 @@ class OnlineCovariance(AbstractStatistic):
 
     of: AbstractObserver
 
-    @property
-    def rhythm(self) -> int:
-        return 1
-
-    def init(self, like: Any) -> Moments:
+    def init(self, like: Any) -> Gathered:
         return _pairs(self, like)
 
-    def update(self, state: Any, samples: Any, valid: Any, numbers: Any, piece: int) -> Any:
-        return state.gather(samples, valid)
-
-    def interrupt(self, state: Any) -> Any:
-        return state
-
-    def value(self, state: Any) -> Array:
-        enough = state.count > 1
-        return jnp.where(enough, state.scatter / jnp.where(enough, state.count - 1, 1), jnp.nan)
+    def value(self, state: Gathered) -> Array:
+        moments = state.flush().moments
+        enough = moments.count > 1
+        others = jnp.where(enough, moments.count - 1, 1)
+        return jnp.where(enough, moments.scatter / others, jnp.nan)
 
     def unit(self, signal: str | None) -> str | None:
         return squared(self.of.unit(signal))
@@ -207,7 +165,7 @@ class OnlineCovariance(AbstractStatistic):
         return _twice(sample)
 
 
-class OnlineFC(AbstractStatistic):
+class OnlineFC(AbstractMoments):
     """The functional connectivity of all samples: the Pearson correlation of each pair.
 
     The diagonal is 1. A constant region correlates 0 with every other and has zero gradient, as in
@@ -220,29 +178,20 @@ class OnlineFC(AbstractStatistic):
 
     of: AbstractObserver
 
-    @property
-    def rhythm(self) -> int:
-        return 1
-
-    def init(self, like: Any) -> Moments:
+    def init(self, like: Any) -> Gathered:
         return _pairs(self, like)
 
-    def update(self, state: Any, samples: Any, valid: Any, numbers: Any, piece: int) -> Any:
-        return state.gather(samples, valid)
-
-    def interrupt(self, state: Any) -> Any:
-        return state
-
-    def value(self, state: Any) -> Array:
-        size = jnp.diagonal(state.scatter)
-        unit = 8 * jnp.finfo(size.dtype).eps * jnp.abs(state.origin)
-        silent = size <= state.count * unit**2
+    def value(self, state: Gathered) -> Array:
+        moments = state.flush().moments
+        size = jnp.diagonal(moments.scatter)
+        unit = 8 * jnp.finfo(size.dtype).eps * jnp.abs(moments.origin)
+        silent = size <= moments.count * unit**2
         root = jnp.sqrt(jnp.where(silent, 1, size))
         # A region at a time, since the product of two roots may leave the range of float32.
-        correlation = jnp.where(silent | silent[:, None], 0, state.scatter / root / root[:, None])
+        correlation = jnp.where(silent | silent[:, None], 0, moments.scatter / root / root[:, None])
         exact = jnp.eye(len(size), dtype=bool) & ~jnp.isnan(correlation)
         correlation = jnp.where(exact, 1, correlation)
-        return jnp.where(state.count > 1, correlation, jnp.nan)
+        return jnp.where(moments.count > 1, correlation, jnp.nan)
 
     def unit(self, signal: str | None) -> str | None:
         return "1"
@@ -361,13 +310,13 @@ def squared(unit: str | None) -> str | None:
     return f"{unit}²" if unit.isalpha() else f"({unit})²"
 
 
-def _pairs(statistic: AbstractStatistic, like: Array) -> Moments:
+def _pairs(statistic: AbstractStatistic, like: Array) -> Gathered:
     if like.ndim != 1:
         raise ValueError(
             f"`of` of `{type(statistic).__name__}` should have samples of one axis, (regions,) or "
             f"(sensors,); got the shape {like.shape}."
         )
-    return Moments.zero(like, pairs=True)
+    return Gathered.zero(like, pairs=True)
 
 
 def _twice(sample: Axes) -> Axes:
