@@ -11,7 +11,15 @@ import pytest
 import scipy.integrate
 from helpers import golden
 
-from nmm.observe import BOLD, BalloonWindkessel, FixedSignal, HaemodynamicState, RevisedSignal
+from nmm.observe import (
+    BOLD,
+    BalloonWindkessel,
+    FixedSignal,
+    HaemodynamicState,
+    LinearSignal,
+    RevisedSignal,
+    StephanSignal,
+)
 
 # Measured by an adaptive method of 8th order: y settled at z = 0.1, 0.5, 1.
 steady = {
@@ -381,3 +389,32 @@ def test_preset_takes_other_values_of_its_constants():
     changed = BalloonWindkessel.preset("spm", V0=8.0)
     assert changed.V0 == 8 and changed.tau == 2
     assert dataclasses.asdict(changed)["signal"]["epsilon"] == 1
+
+
+def test_named_signals_have_the_published_weights():
+    rho = jnp.asarray(0.4)
+    assert StephanSignal(epsilon=0.6).weights(rho) == pytest.approx((2.8, 0.8, 0.4))
+    k1, k2, k3 = RevisedSignal().weights(rho)
+    state = HaemodynamicState(*jnp.array([0.0, 0.1, 0.2, 0.9]))
+    linear = BalloonWindkessel(rho=rho, V0=4.0, signal=LinearSignal(RevisedSignal()))
+    v = np.exp(0.2)
+    expected = 4 * ((k1 + k2) * (1 - 0.9 * v) + (k3 - k2) * (1 - v))
+    assert linear.output(state) == pytest.approx(float(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: BalloonWindkessel(tau=0.0), "`tau` of `BalloonWindkessel` should be positive"),
+        (lambda: BalloonWindkessel(gamma=-1.0), "`gamma` of `BalloonWindkessel` should be pos"),
+        (lambda: BalloonWindkessel(alpha=0.0), "`alpha` of `BalloonWindkessel` should be posi"),
+        (lambda: BalloonWindkessel(alpha=1.0), "`alpha` of .* between 0 and 1, got 1"),
+        (lambda: BalloonWindkessel(rho=[0.4, 1.2]), "`rho` of .* between 0 and 1"),
+        (lambda: RevisedSignal(TE=0.0), "`TE` of `RevisedSignal` should be positive"),
+        (lambda: BOLD(720.0)(jnp.ones((9, 2)), 0.0), "`dt` should be a positive number of ms"),
+    ],
+)
+def test_constants_outside_of_their_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+    jax.eval_shape(lambda tau: BalloonWindkessel(tau=tau), 0.0)  # Not known in advance.

@@ -1,5 +1,7 @@
 """Convolution with haemodynamic response functions: published kernels, and the balloon model."""
 
+import math
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from helpers import golden
 import nmm
 from nmm.observe import (
     BOLD,
+    CanonicalKernel,
     ConvolutionBOLD,
     DoubleExponentialKernel,
     GammaKernel,
@@ -91,6 +94,15 @@ def test_constant_activity_settles_at_the_integral_whatever_the_step(name):
     assert levels[0] == pytest.approx(2 * float(np.sum(kernel.weights(80, 0.1))), rel=1e-12)
     fine = 2 * float(np.sum(kernel.weights(8000, 0.001)))
     assert levels[0] == pytest.approx(fine, abs=3e-3)
+
+
+def test_canonical_kernel_is_that_of_spm():
+    t = np.arange(3200) / 100
+    h = np.asarray(CanonicalKernel()(jnp.asarray(t)))
+    shape = t**5 / 120 * np.exp(-t) - t**15 / math.factorial(15) * np.exp(-t) / 6
+    np.testing.assert_allclose(h, shape / shape.sum() * 100, atol=2e-5)
+    assert t[h.argmax()] == 5.0
+    assert np.sum(CanonicalKernel().weights(8000, 0.004)) == pytest.approx(1, abs=1e-6)
 
 
 def test_impulse_returns_the_kernel_at_the_samples():
@@ -182,6 +194,9 @@ def test_gradient_of_a_kernel_is_that_of_differences(name):
         (lambda: ConvolutionBOLD(720.0, kernel="gamma"), TypeError, "`kernel` should be a kernel"),
         (lambda: ConvolutionBOLD(720.0, step=0.0), ValueError, "`step` should be a positive"),
         (lambda: GammaKernel(duration=0.0), ValueError, "`duration` of `GammaKernel` should be"),
+        (lambda: GammaKernel(tau=-1.0), ValueError, "`tau` of `GammaKernel` should be positive"),
+        (lambda: GammaKernel(n=1.0), ValueError, "`n` of `GammaKernel` should be above 1"),
+        (lambda: MixtureOfGammasKernel(lam=0.0), ValueError, "`lam` of .* should be positive"),
         (lambda: GammaKernel(tau=jnp.nan), ValueError, "`tau` of `GammaKernel` should be finite"),
         (lambda: SampledKernel([1.0], 4.0), ValueError, "`values` should be"),
         (lambda: SampledKernel([1.0, np.nan], 4.0), ValueError, "of the kernel should be finite"),

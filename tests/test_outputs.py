@@ -2,6 +2,7 @@
 
 import json
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -33,10 +34,24 @@ def test_volume_has_the_signal_of_a_region_in_its_voxels():
     np.testing.assert_allclose(volume[0, 0, 1], volume[0, 1, 1])
 
 
-def test_what_does_not_fit_is_refused(tmp_path):
+def test_what_does_not_fit_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match="`labels` should be 3 different names"):
         write_bids(tmp_path / "x", bold, 720.0, ["a", "b"])
     with pytest.raises(ValueError, match="`labels` should be 3 different names"):
         write_bids(tmp_path / "x", bold, 720.0, ["a", "b", "b"])
     with pytest.raises(ValueError, match="`atlas` should hold whole numbers from 0 to 3"):
         to_volume(bold, np.array([[[0, 4]]]))
+    with pytest.raises(ValueError, match=r"`atlas` should be \(x, y, z\), got the shape \(2,\)"):
+        to_volume(bold, np.array([0, 1]))
+    with pytest.raises(ValueError, match=r"`bold` should be \(time, regions\), got"):
+        to_volume(bold[0], np.array([[[0, 1]]]))
+    with pytest.raises(ValueError, match=r"`samples` should be \(time, columns\), got"):
+        write_bids(tmp_path / "x", bold[0], 720.0)
+    with pytest.raises(ValueError, match="`period` should be a positive number of ms, got 0"):
+        write_bids(tmp_path / "x", bold, 0.0)
+
+
+def test_missing_values_are_not_available_in_bids(tmp_path):
+    table, _ = write_bids(tmp_path / "x", np.array([[1.0, np.nan]]), 720.0)
+    assert table.read_text().splitlines()[1] == "1\tn/a"

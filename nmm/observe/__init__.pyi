@@ -6,7 +6,9 @@ from ._balloon_windkessel import (
     ClassicalSignal as ClassicalSignal,
     FixedSignal as FixedSignal,
     HaemodynamicState as HaemodynamicState,
+    LinearSignal as LinearSignal,
     RevisedSignal as RevisedSignal,
+    StephanSignal as StephanSignal,
 )
 from ._band_power import BandPower as BandPower
 from ._base import AbstractObserver as AbstractObserver
@@ -23,6 +25,7 @@ from ._export import to_mne as to_mne, to_volume as to_volume, write_bids as wri
 from ._head import SphericalHead as SphericalHead
 from ._kernels import (
     AbstractKernel as AbstractKernel,
+    CanonicalKernel as CanonicalKernel,
     DoubleExponentialKernel as DoubleExponentialKernel,
     GammaKernel as GammaKernel,
     MixtureOfGammasKernel as MixtureOfGammasKernel,

@@ -4,10 +4,12 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._custom_types import Parameter
-from .._declare import check_parameters, float_dtype, param, parameter_shape
+from .._declare import check_parameters, float_dtype, is_concrete, param, parameter_shape
+from ..noise._base import check_positive
 
 
 class ClassicalSignal(eqx.Module):
@@ -19,6 +21,18 @@ class ClassicalSignal(eqx.Module):
 
     def weights(self, rho: Array) -> tuple[Any, Any, Any]:
         return 7 * rho, 2.0, 2 * rho - 0.2
+
+
+class StephanSignal(eqx.Module):
+    r"""$k_1 = 7\rho$, $k_2 = 2\rho$, $k_3 = 1 - \epsilon$: the classical coefficients of Stephan
+    et al. (2007) NeuroImage 38:387, as The Virtual Brain has them too."""
+
+    epsilon: Parameter = param(
+        0.5, unit="1", doc="intra- to extravascular signal", bounds=(0.1, 2.0)
+    )
+
+    def weights(self, rho: Array) -> tuple[Any, Any, Any]:
+        return 7 * rho, 2 * rho, 1 - self.epsilon
 
 
 class RevisedSignal(eqx.Module):
@@ -37,6 +51,9 @@ class RevisedSignal(eqx.Module):
     )
     TE: Parameter = param(0.04, unit="s", doc="echo time", bounds=(0.005, 0.1))
 
+    def __check_init__(self) -> None:
+        check_positive(self, "nu0", "r0", "TE")
+
     def weights(self, rho: Array) -> tuple[Any, Any, Any]:
         return (
             4.3 * self.nu0 * rho * self.TE,
@@ -46,7 +63,7 @@ class RevisedSignal(eqx.Module):
 
 
 class FixedSignal(eqx.Module):
-    """Given weights $k_1$, $k_2$, $k_3$."""
+    """Given weights $k_1$, $k_2$, $k_3$. They do not follow `rho` where that is fitted."""
 
     k1: Parameter = param(2.38, unit="1", doc="weight of 1 - q", bounds=(0.0, 10.0))
     k2: Parameter = param(2.0, unit="1", doc="weight of 1 - q/v", bounds=(0.0, 10.0))
@@ -55,6 +72,24 @@ class FixedSignal(eqx.Module):
     def weights(self, rho: Array) -> tuple[Any, Any, Any]:
         del rho
         return self.k1, self.k2, self.k3
+
+
+class LinearSignal(eqx.Module):
+    r"""The signal linearised about rest, $y = V_0\,((k_1 + k_2)(1 - q) + (k_3 - k_2)(1 - v))$, with
+    the weights of another one.
+
+    **Arguments:**
+
+    - `of`: the signal whose weights these are.
+    """
+
+    of: "ClassicalSignal | StephanSignal | RevisedSignal | FixedSignal" = eqx.field(
+        default_factory=RevisedSignal
+    )
+
+    def weights(self, rho: Array) -> tuple[Any, Any, Any]:
+        k1, k2, k3 = self.of.weights(rho)
+        return k1 + k2, 0.0, k3 - k2
 
 
 class HaemodynamicState(eqx.Module):
@@ -103,8 +138,8 @@ class BalloonWindkessel(eqx.Module):
     alpha: Parameter = param(0.32, unit="1", doc="stiffness exponent", bounds=(0.1, 0.6))
     rho: Parameter = param(0.34, unit="1", doc="resting oxygen extraction", bounds=(0.1, 0.9))
     V0: Parameter = param(0.02, unit="1", doc="resting blood volume", bounds=(0.01, 8.0))
-    signal: ClassicalSignal | RevisedSignal | FixedSignal = eqx.field(
-        default_factory=ClassicalSignal
+    signal: ClassicalSignal | StephanSignal | RevisedSignal | FixedSignal | LinearSignal = (
+        eqx.field(default_factory=ClassicalSignal)
     )
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -152,6 +187,13 @@ class BalloonWindkessel(eqx.Module):
 
     def __check_init__(self) -> None:
         check_parameters(self)
+        check_positive(self, "gamma", "tau", "alpha", "rho")
+        for name in ("alpha", "rho"):
+            value = getattr(self, name)
+            if is_concrete(value) and not np.all(np.asarray(value) < 1):
+                raise ValueError(
+                    f"`{name}` of `BalloonWindkessel` should be between 0 and 1, got {value}."
+                )
 
     @classmethod
     def preset(cls, name: str, **parameters: Any) -> "BalloonWindkessel":

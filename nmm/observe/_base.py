@@ -100,10 +100,12 @@ class AbstractObserver(eqx.Module):
 
         **Raises:**
 
-        - `ValueError` if `dt` does not divide the period.
+        - `ValueError` if `dt` is not positive, or does not divide the period.
         """
         values: Array = as_float(series)
         dt = float(dt)
+        if not 0 < dt < math.inf:
+            raise ValueError(f"`dt` should be a positive number of ms, got {dt}.")
         per_sample, per_step = observer_steps(self, dt)
         samples = values.shape[0] // per_sample
         steps = values[: samples * per_sample].reshape(

@@ -64,7 +64,8 @@ def to_volume(
     """BOLD as the data of a four-dimensional NIfTI image: each voxel has the signal of its region.
 
     With nibabel, `image = nibabel.Nifti1Image(to_volume(bold, atlas), atlas_image.affine)` and
-    `image.header.set_zooms((*atlas_image.header.get_zooms(), tr / 1000))`. For a CIFTI
+    `image.header.set_zooms((*atlas_image.header.get_zooms(), tr / 1000))` and
+    `image.header.set_xyzt_units("mm", "sec")`. For a CIFTI
     `ptseries`, and `dtseries` by region, `bold` is the data as it is, `(time, regions)`, and
     `nibabel.cifti2.SeriesAxis(0, tr / 1000, len(bold))` its first axis.
 
@@ -79,9 +80,12 @@ def to_volume(
 
     **Raises:**
 
-    - `ValueError` if the atlas has regions that `bold` has not.
+    - `ValueError` if the atlas has regions that `bold` has not, or shapes do not fit.
     """
     values, numbers = np.asarray(bold, np.float32), np.asarray(atlas)
+    _check_table(values, "bold", "regions")
+    if numbers.ndim != 3:
+        raise ValueError(f"`atlas` should be (x, y, z), got the shape {numbers.shape}.")
     if not np.array_equal(numbers, np.round(numbers)) or not (
         numbers.min() >= 0 and numbers.max() <= values.shape[1]
     ):
@@ -109,7 +113,7 @@ def write_bids(
 
     - `path`: of the pair, such as `"sub-01_task-rest_desc-model_timeseries"`; `.tsv` and `.json`
         are added.
-    - `samples`: one row a sample, one column a region or sensor.
+    - `samples`: one row a sample, one column a region or sensor; NaN is written as `n/a`.
     - `period`: ms from row to row.
     - `labels`: of the columns.
     - `unit`: of the samples.
@@ -122,16 +126,19 @@ def write_bids(
 
     **Raises:**
 
-    - `ValueError` if there is not one label a column, or labels repeat.
+    - `ValueError` if there is not one label a column, labels repeat, or `period` is not positive.
     """
     values = np.asarray(samples)
+    _check_table(values, "samples", "columns")
+    if not 0 < float(period) < np.inf:
+        raise ValueError(f"`period` should be a positive number of ms, got {period}.")
     names = [f"region{i}" for i in range(values.shape[1])] if labels is None else list(labels)
     if len(names) != values.shape[1] or len(set(names)) < len(names):
         raise ValueError(
             f"`labels` should be {values.shape[1]} different names, one a column; got {len(names)}."
         )
     table, sidecar = (pathlib.Path(f"{path}{end}") for end in (".tsv", ".json"))
-    rows = ["\t".join(names), *("\t".join(f"{x:.9g}" for x in row) for row in values)]
+    rows = ["\t".join(names), *("\t".join(_as_text(x) for x in row) for row in values)]
     table.write_text("\n".join(rows) + "\n", encoding="utf-8")
     meaning: dict[str, Any] = {
         "SamplingFrequency": 1000 / float(period),
@@ -142,3 +149,12 @@ def write_bids(
         meaning |= {name: {"Units": unit} for name in names}
     sidecar.write_text(json.dumps(meaning | metadata, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return table, sidecar
+
+
+def _check_table(values: np.ndarray, name: str, columns: str) -> None:
+    if values.ndim != 2:
+        raise ValueError(f"`{name}` should be (time, {columns}), got the shape {values.shape}.")
+
+
+def _as_text(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.9g}"

@@ -7,11 +7,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
+from jax.scipy.special import gammainc, gammaln
 from jaxtyping import Array, Float
 
 from .._custom_types import Parameter, RealScalarLike
 from .._declare import as_float, check_parameters, is_concrete, param, parameter_shape
+from ..noise._base import check_positive
 
 
 class AbstractKernel(eqx.Module):
@@ -30,6 +31,8 @@ class AbstractKernel(eqx.Module):
 
     def __check_init__(self) -> None:
         check_parameters(self)
+        rates = ("tau", "tau_s", "tau_f", "tau_1", "tau_2", "lam", "a_1", "a_2")
+        check_positive(self, *(name for name in rates if hasattr(self, name)))
         if not self.duration > 0:
             raise ValueError(
                 f"`duration` of `{type(self).__name__}` should be a positive number of s, got "
@@ -92,6 +95,10 @@ class GammaKernel(AbstractFormula):
     a: Parameter = param(0.1, unit="1/s", doc="peak", bounds=(0.01, 1.0))
     duration: float = eqx.field(default=20.0, static=True)
 
+    def __check_init__(self) -> None:
+        if is_concrete(self.n) and not np.all(np.asarray(self.n) > 1):
+            raise ValueError(f"`n` of `GammaKernel` should be above 1, got {self.n}.")
+
     def __call__(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         order = self.n - 1
         return self.a * _power(t / (order * self.tau), order) * jnp.exp(order - t / self.tau)
@@ -143,10 +150,28 @@ class MixtureOfGammasKernel(AbstractFormula):
 
     def __call__(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
         x = self.lam * t
-        response, undershoot = (
-            _power(x, a - 1) * jnp.exp(-x - gammaln(a)) for a in (self.a_1, self.a_2)
-        )
-        return response - self.c * undershoot
+        return _gamma_density(x, self.a_1) - self.c * _gamma_density(x, self.a_2)
+
+
+class CanonicalKernel(AbstractFormula):
+    r"""The canonical response of SPM: a gamma density less a sixth of a later one, with the
+    integral 1.
+
+    $$h \propto \frac{t^{a_1 - 1} e^{-t}}{\Gamma(a_1)} - c\,\frac{t^{a_2 - 1} e^{-t}}{\Gamma(a_2)}$$
+
+    Its peak is at 5 s.
+
+    Reference: Friston et al. (1998) NeuroImage 7:30; SPM, `spm_hrf`.
+    """
+
+    a_1: Parameter = param(6.0, unit="s", doc="delay of the response", bounds=(3.0, 10.0))
+    a_2: Parameter = param(16.0, unit="s", doc="delay of the undershoot", bounds=(8.0, 24.0))
+    c: Parameter = param(1 / 6, unit="1", doc="share of the undershoot", bounds=(0.0, 1.0))
+    duration: float = eqx.field(default=32.0, static=True)
+
+    def __call__(self, t: Float[Array, "..."]) -> Float[Array, "..."]:
+        area = gammainc(self.a_1, self.duration) - self.c * gammainc(self.a_2, self.duration)
+        return (_gamma_density(t, self.a_1) - self.c * _gamma_density(t, self.a_2)) / area
 
 
 class SampledKernel(AbstractKernel):
@@ -184,6 +209,10 @@ class SampledKernel(AbstractKernel):
         integral = jnp.pad(jnp.cumsum(columns * held, axis=0), [(1, 0), (0, 0)])
         at_edges = jax.vmap(lambda c: jnp.interp(edges, known, c), 1, 1)(integral)
         return jnp.diff(at_edges, axis=0).reshape(steps, *self.values.shape[1:])
+
+
+def _gamma_density(x: Array, shape: Array) -> Array:
+    return _power(x, shape - 1) * jnp.exp(-x - gammaln(shape))
 
 
 def _power(x: Array, exponent: Array) -> Array:
