@@ -14,6 +14,7 @@ from helpers import (
     jacobian,
     lyapunov_exponent,
     run,
+    together,
 )
 
 import nmm
@@ -36,6 +37,20 @@ def test_threshold_linear_area_rests_at_10_and_35_hz_with_known_time_constants()
     values = eigenvalues(model, rest)
     assert np.allclose(values, [-0.023879, -0.484681], atol=6e-7)
     assert np.allclose(-1 / values.real, [41.88, 2.063], atol=6e-3)
+
+
+def test_threshold_linear_field_is_its_equation():
+    rng = np.random.default_rng(0)
+    E, I, c, h, to_E, to_I = rng.uniform(0, 1, (6, 100)) * [[20], [50], [20], [1], [900], [900]]
+    model = nmm.ThresholdLinear(h=h, eta=0.5, mu_EE=30.0, mu_IE=20.0)
+    hierarchy = 1 + 0.5 * h
+    drive_E = hierarchy * (24.3 * E + 30.0 * c) - 19.7 * I + 598.015 - to_E
+    drive_I = hierarchy * (12.2 * E + 20.0 * c) - 12.5 * I + 415.215 - to_I
+    for drive in (drive_E, drive_I):
+        assert 5 < np.sum(drive < 0) < 95  # both sides of the threshold
+    found = field(model, at(model, E, I), model.Inputs(c=c, E_inp=-to_E, I_inp=-to_I))
+    assert np.allclose(found.E, (0.066 * np.maximum(drive_E, 0) - E) / 20.0, rtol=1e-12)
+    assert np.allclose(found.I, (0.351 * np.maximum(drive_I, 0) - I) / 10.0, rtol=1e-12)
 
 
 # Linear
@@ -82,7 +97,7 @@ def test_lorenz_fixed_points_lose_stability_at_the_known_rho(sign):
 
 
 def test_lorenz_run_passes_through_the_known_points():
-    model = nmm.Lorenz(rho=[28.0, 14.0])
+    model = together(nmm.Lorenz(), nmm.Lorenz.preset("fixed_point"))
     states = run(model, model.initial_state(), np.array([1.0, 5.0, 60.0]), tol=1e-12)
     x, y, z = states
     assert np.allclose([x[0, 0], y[0, 0], z[0, 0]], [-9.378570, -8.357033, 29.362325], atol=1e-6)
