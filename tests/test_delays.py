@@ -105,7 +105,7 @@ def test_row_is_target_and_column_is_source_also_of_delays():
 
 @pytest.mark.parametrize(
     "solver, expected",
-    [(nmm.ItoHeun(), 2), (nmm.ExponentialEuler(), 1), (nmm.SemiImplicitEuler(), 1)],
+    [(nmm.ItoHeun(), 2), (nmm.ExponentialEuler(), 1), (nmm.SemiImplicitEuler("x"), 1)],
 )
 @pytest.mark.thorough
 def test_every_solver_keeps_its_order_with_delays(solver, expected):
