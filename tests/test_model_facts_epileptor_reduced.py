@@ -76,6 +76,15 @@ def test_epileptor_resting_state_seizes_as_the_epileptor_does():
     assert np.allclose(model.signal(y), 0.25 * (y.x2 - y.x1) + 0.75 * y.x_rs)
 
 
+def test_epileptor_resting_state_keeps_its_resting_pace_when_seizures_are_slowed():
+    usual, slow = nmm.EpileptorRestingState(), nmm.EpileptorRestingState(tt=0.25)
+    y = at(usual, *np.random.default_rng(1).normal(size=(8, 20)))
+    found, other = field(usual, y), field(slow, y)
+    for name in ("x1", "y1", "z", "x2", "y2", "g"):
+        assert np.allclose(getattr(other, name), getattr(found, name) / 4, rtol=1e-12)
+    assert np.array_equal([other.x_rs, other.y_rs], [found.x_rs, found.y_rs])
+
+
 # Epileptors of codimension 3
 
 

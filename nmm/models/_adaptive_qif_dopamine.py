@@ -17,15 +17,17 @@ class AdaptiveQIFDopamine(AbstractModel):
     $$\tau_{Dp} \dot D_p = k c_{dopa} - V_{max} D_p / (K_m + D_p)$$
 
     Excitation, inhibition and dopamine arrive at slots of their own, each over a connectome of its
-    own; a region hears itself only through them. Alone it rests at 32 Hz, and its dopamine
-    vanishes. Driven by 0.01 at `c_exc` and 1e-5 at `c_dopa`, its rate oscillates between 17 and 91
-    Hz. $r$ and $D_p$ are kept at 0 or above. Smooth.
+    own: with `nmm.coupling.Linear(G=1e-4, target="c_exc")` over the first of three, and so on. A
+    region hears itself only through them. Alone it rests at 32 Hz, and its dopamine vanishes.
+    Driven by 0.01 at `c_exc` and 1e-5 at `c_dopa`, its rate oscillates between 17 and 91 Hz. $r$
+    and $D_p$ are kept at 0 or above. Smooth.
 
     As in vbjax (`dopa`), where dopamine scales the excitatory conductance in $\dot V$, but not in
-    $\dot r$; the exact reduction would have it in both. What regions send, $r$, has the weight 1e-4
-    there.
+    $\dot r$; the exact reduction would have it in both. The weight 1e-4 of all couplings is from
+    there too.
 
-    Reference: Depannemaecker et al. (2024) bioRxiv.
+    Reference: Depannemaecker, Duprat, Angiolelli, Sales Carbonell, Wang, Petkoski, Sorrentino,
+    Sheheitli, Jirsa (2024) bioRxiv 2024.06.23.600260.
     """
 
     a: Parameter = param(
@@ -78,7 +80,7 @@ class AdaptiveQIFDopamine(AbstractModel):
     output = "r"
     category = "physiological"
     use = "neuromodulation by dopamine, Parkinson's disease"
-    reference = "Depannemaecker et al. (2024) bioRxiv"
+    reference = "Depannemaecker et al. (2024) bioRxiv 2024.06.23.600260"
 
     def vector_field(self, t: Any, state: State, inputs: Inputs) -> State:
         del t  # autonomous

@@ -35,16 +35,16 @@ class Thalamus(AbstractModel):
     $$\dot m_{h1} = (m_{h\infty} (1 - m_{h2}) - m_{h1})/\tau_m - k_3 P m_{h1} + k_4 m_{h2}, \qquad
       \dot m_{h2} = k_3 P m_{h1} - k_4 m_{h2}, \qquad P = \frac{k_1 Ca^n}{k_1 Ca^n + k_2}$$
 
-    where, with $\sigma(x) = 1/(1 + e^{-x})$ and times in ms, the gates of the T-type channels are
+    where, with $S(x) = 1/(1 + e^{-x})$ and times in ms, the gates of the T-type channels are
 
-    $$m_\infty = \sigma((V_t + 59)/6.2), \quad h_\infty = \sigma(-(V_t + 81)/4), \quad
+    $$m_\infty = S((V_t + 59)/6.2), \quad h_\infty = S(-(V_t + 81)/4), \quad
       3^{1.2}\,\tau_h = 30.8 + \frac{211.4 + e^{(V_t + 115.2)/5}}{1 + e^{(V_t + 86)/3.2}}$$
-    $$m_\infty = \sigma((V_r + 52)/7.4), \quad h_\infty = \sigma(-(V_r + 80)/5), \quad
+    $$m_\infty = S((V_r + 52)/7.4), \quad h_\infty = S(-(V_r + 80)/5), \quad
       3^{1.2}\,\tau_h = 85 + \frac{1}{e^{(V_r + 48)/4} + e^{-(V_r + 407)/50}}$$
 
     for relay and for reticular cells, those of the h-type channels
 
-    $$m_{h\infty} = \sigma(-(V_t + 75)/5.5), \qquad
+    $$m_{h\infty} = S(-(V_t + 75)/5.5), \qquad
       \tau_m = 20 + \frac{1000}{e^{(V_t + 71.5)/14.2} + e^{-(V_t + 89)/11.6}}$$
 
     and four synapses $\ddot s = \gamma^2 (u - s) - 2 \gamma \dot s$, driven by $u$ = $c_t$ (et),
