@@ -34,4 +34,5 @@ from ._structures import (
 )
 from ._sweep import sweep as sweep
 from ._sweep_result import SweepResult as SweepResult
+from ._truncated import truncated as truncated
 from ._uncertainty import Uncertainty as Uncertainty, uncertainty as uncertainty

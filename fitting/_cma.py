@@ -67,7 +67,7 @@ def _population(shared: tuple[Loss, Parameters, Any, int], x: PyTree) -> dict[st
     def one(x: PyTree) -> dict[str, Any]:
         value, parts = split(mean_over_seeds(loss, parameters.model_at(x), key, seeds))
         parts.pop(RESIDUALS, None)
-        return {LOSS: value, **parameters.from_unconstrained(x), **parts}
+        return {LOSS: value, **parameters.reported(x), **parts}
 
     return jax.vmap(one)(x)
 
@@ -119,7 +119,7 @@ class Search(AbstractMethod):
         losses = np.asarray(table[LOSS], float)
         if not np.any(np.isfinite(losses)):
             row = {name: values[0] for name, values in table.items()}
-            values = {path: table[path] for path in self.parameters.constraints}
+            values = jax.device_get(self.parameters.from_unconstrained(self.reached(carry)))
             ending = report("No candidate has a finite loss", n, values, self.on_non_finite)
             return carry, row, None if self.on_non_finite == "skip" else ending
         worst = np.max(losses[np.isfinite(losses)])
@@ -136,7 +136,7 @@ class Search(AbstractMethod):
             return jax.device_get(_compiled(shared, x))
         except eqx.EquinoxRuntimeError:
             good, found, errors = one_by_one(_population, shared, x)
-        values = jax.device_get(jax.vmap(self.parameters.from_unconstrained)(x))
+        values = jax.device_get(jax.vmap(self.parameters.reported)(x))
         if not len(good):
             with noted(n, lambda: values):
                 raise next(iter(errors.values()))

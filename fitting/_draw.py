@@ -15,7 +15,7 @@ Design: TypeAlias = Literal["sobol", "latin_hypercube"]
 
 def draw(
     model: Any, free: Free, count: int, *, method: Design = "sobol", seed: int = 0
-) -> dict[str, Float[np.ndarray, " count"]]:
+) -> dict[str, Float[np.ndarray, "count ..."]]:
     """Draws values of parameters that fill their ranges evenly.
 
     ```python

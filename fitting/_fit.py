@@ -51,7 +51,7 @@ def fit(
     callback: Callable[[int, dict[str, Any]], Any] | None = None,
     checkpoint: str | Path | None = None,
     every: int = 10,
-    memory: float = math.inf,
+    memory: float | int = math.inf,
 ) -> FitResult:
     """Fits parameters of a model to a loss.
 
@@ -128,7 +128,7 @@ def fit(
     if isinstance(optimizer, optax.GradientTransformation):
         chosen = "reverse" if mode == "auto" else mode
         training = Training(loss, parameters, optimizer, fresh_noise, chosen, seeds)
-        method = Descent(training, key, on_non_finite, memory if mode == "auto" else None)
+        method = Descent(training, key, on_non_finite, float(memory) if mode == "auto" else None)
     elif isinstance(optimizer, CMA):
         method = Search(loss, parameters, optimizer, key, fresh_noise, seeds, on_non_finite)
     else:

@@ -27,7 +27,8 @@ class FitResult(eqx.Module):
         partly luck: compare candidates on noise of their own before preferring it to `model`.
     - `best_loss`: that loss, NaN if there is none.
     - `history`: by name, one entry a step in front: `"loss"`, `"gradient_norm"` (in unconstrained
-        numbers), each free path (in its own unit), and the parts that the loss returns. The
+        numbers), each free path (in its own unit), the coefficients of those that follow
+        maps, `path.a` and `path.b`, and the parts that the loss returns. The
         entries of a step belong together: the loss is that of these values.
     - `outcome`: `"completed"`, or why the fit ended before.
     - `provenance`: versions, key, options, hashes of the data, and the time it took.

@@ -146,7 +146,12 @@ def _apart(values: Mapping[str, Array], rest: Any) -> dict[str, Array]:
 @_apart.def_fwd
 def _apart_forward(perturbed: Any, values: Mapping[str, Array], rest: Any) -> Any:
     del perturbed
-    found, pull = jax.vjp(lambda values: _score(values, rest), dict(values))
+
+    def objective(values: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        found = _score(values, rest)
+        return found[LOSS], found
+
+    _, pull, found = jax.vjp(objective, dict(values), has_aux=True)
     return found, (pull, jnp.isfinite(found[LOSS]))
 
 
@@ -156,7 +161,7 @@ def _apart_backward(
 ) -> Any:
     del perturbed, values, rest
     pull, good = residuals
-    (gradient,) = pull(cotangents)
+    (gradient,) = pull(cotangents[LOSS])
     return jax.tree.map(lambda g: jnp.where(good, g, 0), gradient)
 
 

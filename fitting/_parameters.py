@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from . import _paths
 from ._constraints import AbstractConstraint, Interval, Positive, Real
-from ._structures import Tied
+from ._structures import Regression, Tied
 from ._table import as_text
 
 Constraint: TypeAlias = AbstractConstraint | Tied
@@ -55,6 +55,14 @@ class Parameters(eqx.Module):
             for p, c in self.constraints.items()
         }
 
+    def reported(self, x: Mapping[str, Array]) -> dict[str, Array]:
+        """The values, and the coefficients of those that follow maps, as `path.a` and `path.b`."""
+        coefficients = {}
+        for path, constraint in self.moved.items():
+            if isinstance(constraint, Regression):
+                coefficients |= {f"{path}.a": x[path][0], f"{path}.b": x[path][1:]}
+        return self.from_unconstrained(x) | coefficients
+
     def model_at(self, x: Mapping[str, Array]) -> Any:
         """The model with the values that these numbers stand for."""
         return _paths.replace(self.model, self.from_unconstrained(x))
@@ -65,6 +73,13 @@ class Parameters(eqx.Module):
         for path, constraint in self.constraints.items():
             values = (summary(_paths.read(model, path)[path]) for model in models.values())
             rows.append([path, repr(constraint), self.units[path], *values])
+            if isinstance(constraint, Regression):
+                each = [
+                    constraint.to_unconstrained(_paths.read(model, path)[path])
+                    for model in models.values()
+                ]
+                rows.append([f"{path}.a", "", "", *(summary(x[0]) for x in each)])
+                rows.append([f"{path}.b", "", "", *(summary(x[1:]) for x in each)])
         return as_text(rows)
 
     def __repr__(self) -> str:

@@ -27,7 +27,7 @@ class _Problem(eqx.Module):
 
     def __call__(self, x: PyTree, args: None) -> tuple[Any, Row]:
         del args
-        values = self.parameters.from_unconstrained(x)
+        values = self.parameters.reported(x)
         output = mean_over_seeds(self.loss, self.parameters.model_at(x), self.key, self.seeds)
         value, parts = split(output)
         residuals = parts.pop(RESIDUALS, None)
@@ -118,11 +118,13 @@ class Solver(AbstractMethod):
             values = jax.device_get(self.parameters.from_unconstrained(x))
             ending = report(raised(error), n, values, self.on_non_finite)
             return carry, row_of_nan(rows[-1], values), ending
-        values = {path: row[path] for path in self.parameters.constraints}
-        if not all(np.all(np.isfinite(value)) for value in (row[LOSS], *jax.tree.leaves(x))):
+        moved = all(np.all(np.isfinite(value)) for value in jax.tree.leaves(x))
+        if not moved or not np.isfinite(row[LOSS]):
+            values = jax.device_get(self.parameters.from_unconstrained(x if moved else carry[0]))
             ending = report(f"The loss became {row[LOSS]}", n, values, self.on_non_finite)
             return (x, state, good), row, ending
         if result != optimistix.RESULTS.successful:
+            values = {path: row[path] for path in self.parameters.constraints}
             failure = " ".join(optimistix.RESULTS[result].split()) or "it failed"
             ending = report(f"The solver gave up ({failure})", n, values, self.on_non_finite)
             return (x, state, jax.tree.map(jnp.asarray, x)), row, ending

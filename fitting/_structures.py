@@ -268,7 +268,8 @@ class Regression(AbstractConstraint):
     r"""Regional values that follow maps of the brain, $v = c(a + \sum_k b_k m_k)$.
 
     The free numbers are $a$ and the $b_k$; $c$ is the constraint of the values, so that with the
-    default one it is $a + b\,m$, and with an `Interval` the values stay inside of it.
+    default one it is $a + b\,m$ (in units of its scale), and with an `Interval` the values stay
+    inside of it. Tables, `history` and `fitting.uncertainty` have them as `path.a` and `path.b`.
 
     **Arguments:**
 

@@ -34,7 +34,7 @@ def sweep(
     key: Key | None = None,
     mode: Layout = "grid",
     chunk: int | None = None,
-    memory: float = 2e9,
+    memory: float | int = 2e9,
     progress: bool = True,
     checkpoint: str | Path | None = None,
 ) -> SweepResult:

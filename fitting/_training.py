@@ -71,7 +71,7 @@ class Training(eqx.Module):
         )
         new_x = optax.apply_updates(x, updates)
         own = {LOSS: value, "gradient_norm": jnp.linalg.norm(ravel_pytree(gradient)[0])}
-        own |= self.parameters.from_unconstrained(x)
+        own |= self.parameters.reported(x)
         if own.keys() & parts.keys():
             raise ValueError(
                 f"The parts of the loss should have names of their own, other than {list(own)}, "

@@ -22,7 +22,7 @@ class Uncertainty(eqx.Module):
 
     **Attributes:**
 
-    - `values`: what was fitted, by path.
+    - `values`: what was fitted, by path; of a `fitting.Regression` also `path.a` and `path.b`.
     - `standard_errors`: of each value, by path, in its unit. NaN where the curvature is not
         positive: the data do not determine the parameters, or the fit is not at the minimum.
     - `covariance`: of all values, paths in alphabetical order, `(values, values)`.
@@ -94,7 +94,9 @@ def uncertainty(loss: Loss, fit: FitResult, *, key: Key | None = None) -> Uncert
     """
     parameters = fit.parameters
     values = {path: _paths.read(fit.model, path)[path] for path in parameters.constraints}
-    x, unravel = ravel_pytree(parameters.to_unconstrained(values))
+    numbers = parameters.to_unconstrained(values)
+    x, unravel = ravel_pytree(numbers)
+    values |= {n: v for n, v in parameters.reported(numbers).items() if n not in values}
     hessian, slope = jax.device_get(_curvature(loss, parameters, x, unravel, key))
     errors = np.full(len(slope), np.nan)
     covariance = np.full((len(slope), len(slope)), np.nan)
@@ -119,7 +121,7 @@ def _curvature(
         return split(call(loss, parameters.model_at(unravel(x)), key))[0]
 
     def values(x: Array) -> Array:
-        return ravel_pytree(parameters.from_unconstrained(unravel(x)))[0]
+        return ravel_pytree(parameters.reported(unravel(x)))[0]
 
     hessian = jax.hessian(objective)(x)
     return (hessian + hessian.T) / 2, jax.jacfwd(values)(x)

@@ -44,11 +44,18 @@ def test_float32_keeps_the_digits_next_to_a_limit_of_zero(constraint):
 @pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64))
 @pytest.mark.parametrize("constraint", (Positive(), Positive(1.0), *CONSTRAINTS[-2:]), ids=repr)
 def test_no_number_leads_onto_a_limit(constraint, dtype):
-    x = jnp.array([-1e4, -800.0, -100.0, -20.0, 0.0, 20.0, 80.0], dtype)
+    x = jnp.array([-1e4, -800.0, -100.0, -20.0, 0.0, 20.0, 80.0, 100.0, 1e4], dtype)
     values, slopes = jax.vmap(jax.value_and_grad(constraint.from_unconstrained))(x)
     assert np.all(jax.jit(constraint.contains)(values))
     assert np.all(np.isfinite(constraint.to_unconstrained(values)))
     assert np.all(np.isfinite(slopes)) and np.all(slopes[3:5] > 0)
+
+
+def test_shares_stay_above_zero_in_float32():
+    constraint, x = fitting.Simplex(), jnp.array([200.0, -300.0], jnp.float32)
+    shares = constraint.from_unconstrained(x)
+    assert np.all(jax.jit(constraint.contains)(shares))
+    assert np.all(np.isfinite(constraint.to_unconstrained(shares)))
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS, ids=repr)

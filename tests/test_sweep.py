@@ -6,7 +6,7 @@ import jax.random as jr
 import jaxtyping
 import numpy as np
 import pytest
-from tiny import Riccati
+from tiny import Relax, Riccati
 
 import fitting
 import nmm
@@ -238,6 +238,49 @@ def test_progress_is_shown_if_asked_for(capsys):
     assert capsys.readouterr().err == ""
 
 
+class Cubic(Relax):
+    """x' = rate + x - x³, which is bistable for rates between -2 / 3√3 and 2 / 3√3."""
+
+    def vector_field(self, t, state, inputs):
+        return self.State(self.rate + state.x - state.x**3, 0 * state.y)
+
+
+def test_hysteresis_of_the_cubic_ends_at_its_folds():
+    def run(model, y0):
+        sol = nmm.simulate(model, 60.0, 0.1, y0=y0, save=["x"], save_every=60.0)
+        return sol["x"][-1], sol.y1
+
+    rates = np.linspace(-0.5, 0.5, 101)
+    loop = fitting.continued_sweep(run, Cubic(), "rate", rates, Cubic().initial_state())
+    np.testing.assert_allclose(loop.hysteresis(), (-0.3849, 0.3849), atol=0.011)
+    assert loop.up["loss"][50] < -0.9 < 0.9 < loop.down["loss"][50]
+    up = np.where(rates < -0.3, np.nan, loop.up["loss"])
+    part = fitting.ContinuedSweep(loop.axes, {"loss": up}, loop.down)
+    low, high = part.hysteresis()
+    assert low == rates[0] and high == loop.hysteresis()[1]  # NaN in one direction alone differs.
+    none = {"loss": np.full(101, np.nan)}
+    assert np.all(np.isnan(fitting.ContinuedSweep(loop.axes, none, none).hysteresis()))
+
+
+@pytest.mark.parametrize("method", ("sobol", "latin_hypercube"))
+def test_drawn_values_fill_their_ranges_evenly(method):
+    free = {"coupling.G": fitting.Interval(0.0, 2.0), "node.a": fitting.Interval(-2, 0)}
+    values = fitting.draw(network(), free, 64, method=method)
+    again = fitting.draw(network(), free, 64, method=method)
+    for path, lower in (("coupling.G", 0.0), ("node.a", -2.0)):
+        np.testing.assert_array_equal(values[path], again[path])
+        # Both have one value in each of as many slices of every range.
+        slices = np.floor((values[path] - lower) / 2 * 64).astype(int)
+        np.testing.assert_array_equal(np.sort(slices), np.arange(64))
+    if method == "sobol":  # and one in each of 8 x 8 squares
+        squares = [
+            np.floor((values[p] - low) * 4) for p, low in (("coupling.G", 0), ("node.a", -2))
+        ]
+        assert len(set(zip(*squares, strict=True))) == 64
+    regional = fitting.draw(network(), {"node.a": fitting.Interval(-2, 0, shape="region")}, 5)
+    assert regional["node.a"].shape == (5, 3)
+
+
 CASES = {
     "nothing": ({"over": {}}, "`over` should name at least one path"),
     "path": ({"over": {"node.b": A}}, r"The path `node\.b` does not exist\. Did you mean"),
@@ -261,6 +304,14 @@ CASES = {
     "two keys": (
         {"over": {"key": jr.split(KEY)}, "key": KEY},
         r'`key` should be left out where `over\["key"\]` gives the keys',
+    ),
+    "keys in a list": (
+        {"over": [{"node.a": A}, {"key": jr.split(KEY)}], "key": KEY},
+        r'`key` should be left out where `over\["key"\]` gives the keys',
+    ),
+    "overlap": (
+        {"over": {"noise.sigma": A, "noise.sigma.x": A}},
+        "`over` should lead to each array once, got `noise.sigma.x` twice",
     ),
     "mode": (
         {"over": {"node.a": A}, "mode": "product"},

@@ -42,9 +42,8 @@ def synchrony_error(
     """Squared differences of synchrony and of metastability, added up.
 
     Those are the mean and the standard deviation over time of the Kuramoto order parameter; the
-    time course itself is not compared. Smooth
-    where no signal vanishes. Silent regions contribute nothing to the order. NaN and length as in
-    `phase_locking_rmse`.
+    time course itself is not compared. Smooth where no signal vanishes. Silent regions contribute
+    nothing to the order. NaN and length as in `phase_locking_rmse`.
 
     **Arguments:** and **Raises:** as in `phase_locking_rmse`.
 
