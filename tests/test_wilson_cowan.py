@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import build, eigenvalues, field, fixed_point, golden, period_of, solve
+from helpers import build, eigenvalues, field, fixed_point, golden, period_of, solve, together
 from jax.flatten_util import ravel_pytree
 
 import nmm
@@ -177,14 +177,44 @@ def test_strong_adaptation_makes_a_slow_oscillation():
     "preset, up", ((None, (0.48134, 0.27814, 0.20518)), ("brainmass", (0.48796, 0.07982, 0.39026)))
 )
 def test_three_populations_have_a_rest_and_an_active_state(preset, up):
-    points, stable = rest_and(build(nmm.WilsonCowanThreePopulation, preset), (0.0,) * 3, up)
-    assert np.allclose(points, [(0.0,) * 3, up], atol=5e-6) and stable == [True, True]
+    model = build(nmm.WilsonCowanThreePopulation, preset)
+    points, stable = rest_and(model, (0.0,) * 3, up, (0.15, 0.03, 0.05))
+    assert np.allclose(points[:2], [(0.0,) * 3, up], atol=5e-6) and stable == [True, True, False]
+    # Between them, a saddle: one direction leads away.
+    assert 0.01 < points[2, 0] < up[0] - 0.01
+    values = eigenvalues(model, model.State(*jnp.asarray(points[2])))
+    assert np.sum(values.real > 0) == 1
 
 
 def random_states(model):
     keys = iter(jr.split(jr.key(0), 10))
     state = model.State(*(jr.uniform(next(keys), (50,)) for _ in model.State.__dataclass_fields__))
     return state, model.Inputs(*(jr.uniform(next(keys), (50,)) for _ in vars(model.Inputs())))
+
+
+@pytest.mark.parametrize("divided", ("gain", "input"))
+def test_divisive_field_is_its_equation(divided):
+    part = nmm.DivisiveGain if divided == "gain" else nmm.DivisiveInput
+    (w_EE, w_EI), (w_IE, w_II) = weights = np.random.default_rng(1).uniform(1, 10, (2, 2))
+    constants = {"tau_E": 2.0, "tau_I": 3.0, "r_E": 0.8, "r_I": 1.2}
+    parts = {"inhibition_E": part(sigma=1.7), "inhibition_I": part(sigma=0.6)}
+    model = nmm.WilsonCowan(weights=weights, **constants, **parts)
+    state, inputs = random_states(model)
+    rE, rI, to_E, to_I = (np.asarray(x) for x in jax.tree.leaves((state, inputs)))
+
+    def F(x, a, theta):
+        return 1 / (1 + np.exp(-a * (x - theta))) - 1 / (1 + np.exp(a * theta))
+
+    by_E, by_I = 1.7 + w_EI * rI, 0.6 + w_II * rI
+    if divided == "gain":
+        F_E = F(w_EE * rE + to_E, 1.2, 2.8) / by_E
+        F_I = F(w_IE * rE + to_I, 1.0, 4.0) / by_I
+    else:
+        F_E = F(w_EE * rE / by_E + to_E, 1.2, 2.8)
+        F_I = F(w_IE * rE / by_I + to_I, 1.0, 4.0)
+    found = field(model, state, inputs)
+    assert np.allclose(found.rE, (-rE + (1 - 0.8 * rE) * F_E) / 2.0, rtol=1e-12)
+    assert np.allclose(found.rI, (-rI + (1 - 1.2 * rI) * F_I) / 3.0, rtol=1e-12)
 
 
 @pytest.mark.parametrize("part", (nmm.DivisiveGain, nmm.DivisiveInput))
@@ -261,17 +291,21 @@ def test_gradients_of_other_parts_are_finite_and_equal_finite_differences(preset
 
 
 def test_cycles_of_published_sets_have_the_known_periods():
-    # The weights of a gallery page of brainmass at drive 1, as intended and as coded there.
-    cross = np.array([[12.0, 15.0], [15.0, 12.0]])
-    weights = np.array([[np.full(2, 16.0), cross[0]], [cross[1], np.full(2, 3.0)]])
-    gallery = nmm.WilsonCowan(tau_E=2.5, tau_I=3.75, weights=weights, P=1.0)
-    twenty = nmm.WilsonCowan.preset("daffertshofer2011")
-    for model, expected in ((gallery, [17.36, 17.05]), (twenty, [47.222])):
-        ts = np.arange(1000.0, 1500.0, 0.02)
-        states = solve(model, model.initial_state((len(expected),)), jnp.append(0.0, ts))
-        periods = [period_of(ts, x) for x in np.asarray(states.rE[1:]).T]
-        assert np.allclose(periods, expected, atol=0.006)
-    assert np.allclose([states.rE[1:].min(), states.rE[1:].max()], [0.1958, 0.6766], atol=5e-5)
+    # A gallery page of brainmass, as intended and as coded there.
+    intended, coded = (
+        nmm.WilsonCowan(tau_E=2.5, tau_I=3.75, P=1.0, weights=[[16.0, w], [27.0 - w, 3.0]])
+        for w in (12.0, 15.0)
+    )
+    preset = nmm.WilsonCowan.preset
+    cycles = (intended, coded, preset("daffertshofer2011"), preset("neurolib", P=0.8))
+    model = together(*cycles, preset("neurolib", P=0.7))
+    ts = np.arange(1000.0, 1500.0, 0.02)
+    states = solve(model, model.initial_state(), jnp.append(0.0, ts))
+    *cycling, resting = np.asarray(states.rE[1:]).T
+    periods = [period_of(ts, x) for x in cycling]
+    assert np.allclose(periods, [17.36, 17.05, 47.222, 22.39], atol=0.006)
+    assert np.allclose([cycling[2].min(), cycling[2].max()], [0.1958, 0.6766], atol=5e-5)
+    assert np.ptp(resting) < 1e-4
 
 
 def test_set_of_the_paper_has_the_largest_response_for_its_k():
