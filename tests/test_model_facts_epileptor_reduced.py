@@ -35,7 +35,7 @@ def test_epileptor_2d_seizes_and_rests_as_known():
     model = nmm.Epileptor2D()
     period, low, high, _ = cycle(model, (-1.5, 3.5), 2000, 9000, level=-0.5, dt=0.05)
     assert abs(period - 1721.66) < 0.02
-    assert np.allclose([*low, *high], [-2.0021, 2.9027, 0.5655, 4.1132], atol=2e-3)
+    assert np.allclose([*low, *high], [-2.0021, 2.9027, 0.5655, 4.1132], atol=6e-5)
     point, values = rest(nmm.Epileptor2D.preset("resting"), -1.46, 2.95)
     assert np.allclose(point, [-1.4624260, 2.9502960], atol=6e-8) and values[0].real < 0
 
@@ -43,8 +43,10 @@ def test_epileptor_2d_seizes_and_rests_as_known():
 def test_bvep_rests_and_cycles_as_known():
     point, values = rest(nmm.BVEP(), -2.2, 5.1)
     assert np.allclose(point, [-2.2134938, 5.1460247], atol=6e-8) and values[0].real < 0
-    _, low, high, _ = cycle(nmm.BVEP(x0=-2.0), (-2.0, 3.5), 200, 400)
-    assert high[0] - low[0] > 0.1
+    period, low, high, _ = cycle(nmm.BVEP(x0=-2.0), (-2.0, 3.5), 200, 400)
+    assert abs(period - 16.117) < 1e-3 and abs(high[0] - low[0] - 2.35) < 5e-3
+    period, *_ = cycle(nmm.BVEP.preset("epileptogenic"), (-2.0, 3.5), 200, 400)
+    assert abs(period - 12.30) < 5e-3
     known = at(nmm.BVEP(), -1.2, 3.5)
     found = field(nmm.BVEP(), known, nmm.BVEP.Inputs(c=0.1))
     # 1 + 1.728 - 2.88 - 3.5 + 3.1 and (4 (-1.2 + 3.5) - 3.5 - 0.1) / 10
@@ -138,8 +140,9 @@ def test_epileptor_codim3_bursts_and_rests_as_known():
     assert abs(period - 693.763) < 0.01
     known = [-0.99203, 0.55326, 0.007902, 0.141574]
     assert np.allclose([low[0], high[0], low[2], high[2]], known, atol=3e-4)
-    point, _ = rest(nmm.EpileptorCodim3.preset("resting"), 0.72, 0.0, -0.4)
+    point, values = rest(nmm.EpileptorCodim3.preset("resting"), 0.72, 0.0, -0.4)
     assert np.allclose(point, [0.723318, 0, -0.405723], atol=6e-7)
+    assert abs(values[0].real + 3.87e-4) < 1e-6
 
 
 @pytest.mark.thorough

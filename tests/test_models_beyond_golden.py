@@ -96,6 +96,8 @@ def test_right_hand_side_equals_that_of_the_package(key):
         error = np.max(np.abs(ours - theirs), axis=-1) / np.max(np.abs(theirs), axis=-1)
         # They differentiate the second order numerically, by differences of 1e-7.
         assert np.all(error[rows] <= (1e-8 if "Second" in key else 1e-12))
+        each = np.max(np.abs(ours - theirs)[rows], axis=0) / np.max(np.abs(theirs)[rows], axis=0)
+        assert np.all(each <= (1e-9 if "Second" in key else 1e-12))
 
 
 @pytest.mark.parametrize("key", trajectories)
