@@ -180,3 +180,27 @@ def test_phase_plane_refuses_what_has_none():
         nmm.plot.phase_plane(nmm.JansenRit())
     with pytest.raises(ValueError, match=r"`limits` of 'x' should be \(low, high\), got \(1, 0\)"):
         nmm.plot.phase_plane(nmm.Hopf(), limits=((1, 0), None))
+
+
+def test_topography_is_seen_from_above_with_the_nose_up():
+    names = ("vertex", "right", "front", "left", "back", "half right")
+    positions = np.array(
+        [[0, 0, 1], [1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0], [0.5**0.5, 0, 0.5**0.5]]
+    )
+    ax = nmm.plot.topography(
+        positions[:, 0], 90 * positions, names=names, title="to the right", label="EEG (µV)"
+    )
+    (sensors,) = (line for line in ax.lines if line.get_marker() == "o")
+    places = dict(zip(names, np.stack(sensors.get_data(), axis=1), strict=True))
+    np.testing.assert_allclose(places["vertex"], [0, 0], atol=1e-6)
+    for name, direction in (("right", (1, 0)), ("front", (0, 1)), ("left", (-1, 0))):
+        found = places[name] / np.linalg.norm(places[name])
+        np.testing.assert_allclose(found, direction, atol=1e-6)
+    assert 0 < places["half right"][0] < places["right"][0]
+    assert [text.get_text() for text in ax.texts] == list(names)
+    assert ax.get_title() == "to the right"
+    assert [a.get_ylabel() for a in ax.figure.axes] == ["", "EEG (µV)"]
+    # The nose is the only thing above the circle.
+    assert max(np.max(line.get_ydata()) for line in ax.lines) == 1.12
+    with pytest.raises(ValueError, match=r"for the 3 `values`, at least 4; got \(3, 3\)"):
+        nmm.plot.topography(positions[:3, 0], positions[:3])

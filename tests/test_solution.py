@@ -62,7 +62,7 @@ def test_text_shows_outcome_units_shapes_and_times():
         "  Ev [mV/ms]: (100, 3), 1 to 100 ms",
         "  mean: (100,), 1 to 100 ms",
         "  two: (100, 2), 1 to 100 ms",
-        "  bold: (5, 3), 20 to 100 ms",
+        "  bold [1]: (5, 3), 20 to 100 ms",
     ]
 
 

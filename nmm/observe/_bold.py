@@ -11,7 +11,7 @@ from ._base import AbstractObserver
 
 
 class BOLD(AbstractObserver):
-    """The BOLD signal of each region, one sample a repetition time.
+    """The BOLD signal of each region, one sample a repetition time: 0.01 is 1 % above rest.
 
     The haemodynamics take steps of their own, of at most `step` ms, on the mean activity over
     each, so that they add little to a run. Activity that comes in longer steps is held over them.
@@ -52,6 +52,10 @@ class BOLD(AbstractObserver):
             )
         if not self.step > 0:
             raise ValueError(f"`step` should be a positive number of ms, got {self.step}.")
+
+    def unit(self, signal: str | None) -> str | None:
+        del signal
+        return "1"  # the change relative to the signal at rest
 
     @property
     def longest_step(self) -> float:
