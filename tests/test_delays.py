@@ -723,7 +723,7 @@ def test_steps_that_adapt_within_chunks():
     np.testing.assert_allclose(sol["x"], fixed["x"], atol=2e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_gradients_through_steps_that_adapt_are_those_on_the_grid():
     # Chunks of two steps of the grid, and one step that remains.
     def power(speed, adaptive):

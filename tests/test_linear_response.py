@@ -266,6 +266,7 @@ def test_delayed_network_agrees_with_its_simulation():
         assert np.max(error / np.sqrt(np.outer(*2 * [np.diag(expected)]))) < 0.02
 
 
+@pytest.mark.thorough
 def test_what_is_delayed_by_nothing_or_in_two_couplings_is_the_same():
     instantaneous = linear_response(wong_wang(), save=["H"])
     none = linear_response(wong_wang(delays=1e-4 * DELAYS), save=["H"])

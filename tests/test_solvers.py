@@ -212,6 +212,7 @@ def test_adaptive_steps_agree_with_the_grid_in_all_outputs():
         np.testing.assert_allclose(adaptive[name], grid[name], rtol=tolerance)
 
 
+@pytest.mark.thorough
 def test_variance_with_noise_where_steps_adapt():
     sol = nmm.simulate(
         Relax(),
