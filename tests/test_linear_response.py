@@ -185,6 +185,60 @@ def test_bold_fc_of_runs_has_the_pattern_and_the_level():
     assert abs(np.mean(edges[1:]) / np.mean(edges[0]) - 1) < 0.1
 
 
+def whole_brain(name, sigma=None):
+    """84 regions, what is seen of them, the step of a run, and the noise at which it is linear."""
+    conn = nmm.datasets.load_connectome("dk84")
+    noise = nmm.noise.White
+    if name == "ReducedWongWang":
+        node, noise, seen, dt = nmm.ReducedWongWang(), noise(S=sigma or 0.001), BOLD, 4.0
+        coupling = nmm.coupling.Linear(G=0.25)
+    elif name == "WongWangExcInh":
+        conn, noise, seen, dt = conn.scale("spectral_radius"), noise(S_e=sigma or 0.001), BOLD, 2.0
+        net = nmm.Network(nmm.WongWangExcInh(), conn, nmm.coupling.Linear(G=0.66))
+        node, coupling = nmm.balance(net).network.node, net.coupling
+    else:
+        node = nmm.Hopf(a=-2e-5, w=2 * np.pi * 0.05e-3, beta=1e-3)
+        conn = eqx.tree_at(lambda c: c.weights, conn, 0.2 * conn.weights / conn.weights.max())
+        noise, seen, dt = (
+            noise(x=sigma or 2e-4, y=sigma or 2e-4),
+            "x",
+            100.0,
+        )
+        coupling = nmm.coupling.Diffusive(G=1e-3)
+    return nmm.Network(node, conn, coupling, noise=noise), {"seen": seen}, dt
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ("ReducedWongWang", "WongWangExcInh", "Hopf"))
+def test_fc_of_a_whole_brain_has_the_pattern_and_the_level(name, capsys):
+    def compare(sigma=None):
+        """Correlation with runs, what the reliability of runs allows, and the level of FC."""
+        net, save, dt = whole_brain(name, sigma)
+        closed = linear_response(net, save=save).fc()
+
+        def run(key):
+            # What is no observer is saved every so often.
+            every = 700.0 if save["seen"] == "x" else 720.0
+            options = {"save": save, "save_every": every, "transient": 100_800.0, "throw": False}
+            sol = nmm.simulate(net, 1_310_400.0, dt, key=key, **options)
+            return nmm.analysis.fc(sol["seen"])
+
+        fcs = jax.jit(jax.vmap(run))(jr.split(jr.key(0), 5))
+        edges = nmm.analysis.upper_triangle(jnp.concatenate([closed[None], fcs]))
+        between = np.corrcoef(edges)
+        reliability = np.mean(between[1:, 1:][np.triu_indices(5, 1)])
+        level = np.mean(edges[1:]) / np.mean(edges[0])
+        return np.mean(between[0, 1:]), np.sqrt(reliability), level
+
+    found, possible, level = compare()
+    assert found > possible - 0.02 and possible > 0.5
+    assert abs(level - 1) < 0.1
+    default = {"ReducedWongWang": 0.003, "WongWangExcInh": 0.01, "Hopf": 6.3e-4}[name]
+    with capsys.disabled():
+        print(f"\n{name}: {found:.3f} of {possible:.3f}, level {level:.2f}; at sigma {default}: ")
+        print("{:.3f} of {:.3f}, level {:.2f}".format(*compare(default)))
+
+
 DELAYS = jnp.array([[0.0, 30.0, 12.0], [25.0, 0.0, 7.0], [3.0, 40.0, 0.0]])
 
 
