@@ -246,7 +246,7 @@ def test_diffusion_is_a_diagonal_operator():
 
     state = Relax.State(x=jnp.zeros(3), y=jnp.zeros(3))
     noise = nmm.noise.White(y=jnp.array([1.0, 2.0, 3.0]))
-    operator = Diffusion((noise,))(
+    operator = Diffusion((noise,), Relax())(
         0.0, state, Moment((jnp.zeros(()), jnp.zeros(())), None, (), None)
     )
     assert isinstance(operator, lx.DiagonalLinearOperator)

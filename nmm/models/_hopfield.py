@@ -54,10 +54,14 @@ class HopfieldDynamic(AbstractModel):
 
     As `nmm.Hopfield`, with the threshold $\theta$ in each node's own message $A_i$ as a second
     variable. It follows $c_2$, which is that message, $c_{2,i} = A_i$: what is active tires. The
-    pair of couplings, where `W` has `n` regions, is
+    pair of couplings is
 
     ```python
-    sent = ("x", "theta")
+    import jax.numpy as jnp
+    import nmm
+
+    n, sent = 20, ("x", "theta")
+    W = (jnp.ones((n, n)) - jnp.eye(n)) / n
     own = nmm.coupling.PreSigmoidal(source=sent, target="theta_inp")
     couplings = (nmm.coupling.PreSigmoidal(source=sent), own)
     net = nmm.Network(nmm.HopfieldDynamic(), (W, jnp.eye(n)), couplings)
