@@ -253,6 +253,18 @@ def test_every_preset_runs_from_its_default_start_and_stays_finite(cls):
         assert np.all(np.isfinite(ends)), dict(zip(sets, ends.T, strict=True))
 
 
+@pytest.mark.parametrize("cls", all_models)
+def test_noise_can_drive_any_variable(cls):
+    # On shapes alone: what noise does is the same for all.
+    model, sigma = build(cls, None), dict.fromkeys(declarations(cls.State), 0.01)
+
+    def run(key):
+        noise = nmm.noise.White(**sigma)
+        return nmm.simulate(model, 1.0, 0.5, key=key, noise=noise, throw=False).y1
+
+    assert all(x.shape == () for x in jax.tree.leaves(jax.eval_shape(run, jr.key(0))))
+
+
 @every_model
 def test_random_starts_stay_in_their_range_and_follow_the_key(cls):
     model = cls()
