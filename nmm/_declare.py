@@ -219,6 +219,12 @@ def on_device(value: Any, dtype: Any) -> Array:
     return jax.device_put(np.asarray(value, dtype))
 
 
+def fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
+    """Whether values of a shape are broadcast to another one."""
+    ends = zip(shape[::-1], into[::-1], strict=False)
+    return len(shape) <= len(into) and all(n in (1, m) for n, m in ends)
+
+
 def broadcast_to(value: ArrayLike, shape: tuple[int, ...], dtype: Any) -> Array:
     """`value` as an array of this shape and dtype."""
     if isinstance(value, int | float):

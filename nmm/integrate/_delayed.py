@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from .._declare import as_float, is_array_like
+from .._declare import as_float, fits, is_array_like
 from .._delays import (
     Arrivals,
     DelayPlan,
@@ -337,10 +337,7 @@ def parse_history(model: Any, history: Any, shape: tuple[int, ...], plan: DelayP
 
 def _check_shape(found: tuple[int, ...], shape: tuple[int, ...]) -> None:
     """Refuses values of another shape than a State of the run."""
-    fits = len(found) <= len(shape) and all(
-        n in (1, m) for n, m in zip(found[::-1], shape[::-1], strict=False)
-    )
-    if not fits:
+    if not fits(found, shape):
         raise ValueError(
             f"`history` should be scalar or have the shape of the state, {shape}, also as a "
             f"function of time; got {found}."

@@ -14,6 +14,7 @@ from .._declare import (
     as_float,
     broadcast_to,
     declarations,
+    fits,
     float_dtype,
     is_array_like,
     parameter_shape,
@@ -255,10 +256,7 @@ def check_arrivals(
     shapes += [("noise", parameter_shape(n)) for n in forcing]
     full = jax.tree.leaves(state)[0].shape
     for name, shape in shapes:
-        fits = len(shape) <= len(full) and all(
-            n in (1, m) for n, m in zip(shape[::-1], full[::-1], strict=False)
-        )
-        if not fits:
+        if not fits(shape, full):
             raise ValueError(
                 f"`{name}` should be scalar or have the regions of the state, whose shape is "
                 f"{full}; got the shape {shape}. A bare model takes its regions from its "
