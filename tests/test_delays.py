@@ -316,8 +316,8 @@ def test_a_history_may_be_given_in_many_forms():
 
     first, *others = map(stored, (wave, lambda t: State(wave(t), 0.0), wave(ts)))
     for other in others:
-        np.testing.assert_allclose(other, first, rtol=1e-13)
-    np.testing.assert_allclose(first[1, -13:], np.cos(ts[-13:]), rtol=1e-13)
+        np.testing.assert_allclose(other, first, rtol=1e-14)
+    np.testing.assert_allclose(first[1, -13:], np.cos(ts[-13:]), rtol=1e-14)
     x = nmm.simulate(net, 1.0, 0.1, y0=y0, history=wave, save="x")["x"]
     exact = np.sin(0.1 * np.arange(1, 11) - 1.3) + np.sin(1.3)
     np.testing.assert_allclose(x[:, 0], exact, atol=2e-3)

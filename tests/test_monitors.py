@@ -144,7 +144,7 @@ def test_statistics_of_a_run_in_parts_are_those_of_all_its_samples():
     gathered = (sol.ending.carry.statistics for sol in (second, whole))
     for one, other in zip(*map(jax.tree.leaves, gathered), strict=True):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_allclose(second["fc"], whole["fc"], rtol=1e-12)
+    np.testing.assert_allclose(second["fc"], whole["fc"], rtol=1e-14)
 
 
 def test_samples_are_gathered_in_the_same_pieces_in_whatever_blocks_they_come():
