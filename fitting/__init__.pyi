@@ -24,6 +24,7 @@ from ._reliability import (
     seed_to_seed as seed_to_seed,
     split_half as split_half,
 )
+from ._stage import Stage as Stage
 from ._structures import (
     Grouped as Grouped,
     Masked as Masked,

@@ -27,6 +27,7 @@ from ._optimizers import default_optimizer, name_of_optimizer
 from ._parameters import Free, free_parameters
 from ._provenance import gather
 from ._solver import Solver
+from ._stage import Stage
 from ._training import Training
 
 Optimizer: TypeAlias = Any
@@ -42,6 +43,7 @@ def fit(
     *,
     optimizer: Optimizer | None = None,
     steps: int = 100,
+    start: Stage | Loss | None = None,
     key: Key | None = None,
     mode: Mode | Literal["auto"] = "auto",
     fresh_noise: bool = True,
@@ -84,6 +86,9 @@ def fit(
         `optimistix.LevenbergMarquardt(rtol, atol)`: these keep one draw of the noise, and end when
         they have converged. Or `fitting.CMA()`, without gradients.
     - `steps`: how many steps to take.
+    - `start`: a `fitting.Stage`, or its loss alone, that is fitted before, such as one in closed
+        form; this fit then goes on from its best values. `result.start` is what came of it. `free`,
+        `on_non_finite`, `progress`, `checkpoint`, `every` and `memory` count for both.
     - `key`: of the random numbers in the loss.
     - `mode`: how the gradient is computed: `"forward"` (no memory for the past; its time grows with
         the number of free numbers), `"reverse"`, or `"auto"` for the one expected to be faster.
@@ -125,6 +130,17 @@ def fit(
     parameters = free_parameters(model, free)
     check_call(loss, key is not None)
     check_key(key)
+    before = None
+    if start is not None:
+        stage = Stage.of(start)
+        before = fit(
+            stage.loss, model, free, optimizer=stage.optimizer, steps=stage.steps,
+            start=stage.start, progress=progress, on_non_finite=on_non_finite,
+            checkpoint=None if checkpoint is None else Path(checkpoint) / "start",
+            every=every, memory=memory,
+        )  # fmt: skip
+        model = before.best
+        parameters = free_parameters(model, free)
     if isinstance(optimizer, optax.GradientTransformation):
         chosen = "reverse" if mode == "auto" else mode
         training = Training(loss, parameters, optimizer, fresh_noise, chosen, seeds)
@@ -143,12 +159,14 @@ def fit(
     if checkpoint is not None:
         identity = provenance.identity(free=parameters.constraints, optimizer=optimizer, loss=loss)
         folder = Folder(checkpoint, identity)
+    if before is not None and before.outcome == "interrupted":
+        return collect(parameters, None, [], "interrupted", provenance.after(began), before)
     x, rows, outcome = run(
         method, steps, folder=folder, every=every, progress=progress, callback=callback
     )
     if isinstance(method, Descent):
         provenance.options["mode"] = method.training.mode
-    result = collect(parameters, x, rows, outcome, provenance.after(began))
+    result = collect(parameters, x, rows, outcome, provenance.after(began), before)
     if key is None or fresh_noise or not rows or outcome == "interrupted":
         return result
     return result.with_fresh_loss(

@@ -33,6 +33,8 @@ class FitResult(eqx.Module):
     - `outcome`: `"completed"`, or why the fit ended before.
     - `provenance`: versions, key, options, hashes of the data, and the time it took.
     - `fresh_loss`: where all steps had the same noise, the loss of `model` for several other draws.
+    - `start`: what came of the stage before, from whose best values this fit started; `None`
+        without one.
     """
 
     parameters: Parameters
@@ -43,23 +45,38 @@ class FitResult(eqx.Module):
     outcome: str = eqx.field(static=True)
     provenance: Provenance
     fresh_loss: Any = None
+    start: "FitResult | None" = None
+
+    @property
+    def stages(self) -> tuple["FitResult", ...]:
+        """This fit, after all those it started from, first to last."""
+        return (*(() if self.start is None else self.start.stages), self)
 
     def with_fresh_loss(self, values: Any) -> "FitResult":
         return dataclasses.replace(self, fresh_loss=values)
 
     def __repr__(self) -> str:
+        head = "FitResult: " + "; then\n".join(stage._summary() for stage in self.stages)
+        models = {"start": self.stages[0].parameters.model}
+        if self.start is not None:
+            models["then"] = self.parameters.model
+        table = self.parameters.table(**models, end=self.model, best=self.best)
+        return "\n  ".join([head, *table])
+
+    def _summary(self) -> str:
         losses = self.history.get(LOSS, ())
-        head = f"FitResult: {self.outcome} ({len(losses)} steps)"
+        text = f"{self.outcome} ({len(losses)} steps)"
         if len(losses):
-            head += f"\nloss {losses[0]:.4g} to {losses[-1]:.4g}, lowest {self.best_loss:.4g}"
+            text += f"\nloss {losses[0]:.4g} to {losses[-1]:.4g}, lowest {self.best_loss:.4g}"
         if self.fresh_loss is not None:
             mean, spread = np.mean(self.fresh_loss), np.std(self.fresh_loss)
-            head += f"; on other noise {mean:.4g} ± {spread:.2g}"
-        table = self.parameters.table(start=self.parameters.model, end=self.model, best=self.best)
-        return "\n  ".join([head, *table])
+            text += f"; on other noise {mean:.4g} ± {spread:.2g}"
+        return text
 
     def plot(self) -> Any:
         """Draws the loss and each free parameter over the steps.
+
+        Each stage has a panel for its loss; a dotted line parts their parameters.
 
         **Returns:**
 
@@ -70,13 +87,17 @@ class FitResult(eqx.Module):
         - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
         """
         pyplot = require("matplotlib.pyplot", "plot")
-        paths = list(self.parameters.constraints)
+        stages, paths = self.stages, list(self.parameters.constraints)
+        panels = [(LOSS, (stage,)) for stage in stages] + [(path, stages) for path in paths]
         figure, axes = pyplot.subplots(
-            1, 1 + len(paths), figsize=(3.5 * (1 + len(paths)), 3), layout="constrained"
+            1, len(panels), figsize=(3.5 * len(panels), 3), layout="constrained"
         )
-        for axis, name in zip(np.atleast_1d(axes), [LOSS, *paths], strict=True):
-            values = np.asarray(self.history.get(name, np.empty(0)))
-            axis.plot(values.reshape(len(values), -1), linewidth=1)
+        for axis, (name, shown) in zip(np.atleast_1d(axes), panels, strict=True):
+            parts = [np.asarray(stage.history.get(name, np.empty(0))) for stage in shown]
+            series = [part.reshape(len(part), -1) for part in parts if len(part)]
+            axis.plot(np.concatenate(series or [[]]), linewidth=1)
+            for end in np.cumsum([len(part) for part in parts])[:-1]:
+                axis.axvline(end - 0.5, color="0.6", linestyle=":")
             unit = self.parameters.units.get(name, "1")
             axis.set(xlabel="step", ylabel=name if unit in ("", "1") else f"{name} ({unit})")
         return figure
@@ -90,10 +111,11 @@ class FitResult(eqx.Module):
                 self.parameters.constraints.items(), self.parameters.units.values(), strict=True
             )
         )
+        before = "" if self.start is None else f"{self.start.methods()} From its best values on: "
         text = (
-            f"{self.provenance.sentence(self.model)} Free were {free}. In {len(losses)} steps "
-            f"({self.outcome}) the loss went from {np.min(losses[0]):.4g} to "
-            f"{np.min(losses[-1]):.4g}"
+            f"{before}{self.provenance.sentence(self.model)} Free were {free}. "
+            f"In {len(losses)} steps ({self.outcome}) the loss went from {np.min(losses[0]):.4g} "
+            f"to {np.min(losses[-1]):.4g}"
         )
         if self.fresh_loss is not None:
             text += (
@@ -109,12 +131,13 @@ def collect(
     rows: list[dict[str, Any]],
     outcome: str,
     provenance: Provenance,
+    start: FitResult | None = None,
 ) -> FitResult:
-    """The result of a fit that reached the free numbers `x` by these rows."""
+    """The result of a fit that reached the free numbers `x` by these rows, after `start`."""
     history = {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
     best, best_loss = lowest(parameters, history)
     model = parameters.model if x is None else parameters.model_at(x)
-    return FitResult(parameters, model, best, best_loss, history, outcome, provenance)
+    return FitResult(parameters, model, best, best_loss, history, outcome, provenance, start=start)
 
 
 def lowest(parameters: Parameters, history: dict[str, Any]) -> tuple[Any, float]:

@@ -27,6 +27,8 @@ def covariance(G):
 
 
 EXPECTED = covariance(0.5)
+FREE = {"coupling.G": fitting.Interval(0.0, 2.0)}
+ADAM = optax.adam(0.1)
 
 
 def loss(net):
@@ -37,19 +39,63 @@ def loss(net):
 
 
 def test_fit_comes_back_from_beyond_the_edge_and_finds_the_coupling():
-    result = fitting.fit(
-        loss,
-        pair(1.4),
-        {"coupling.G": fitting.Interval(0.0, 2.0)},
-        optimizer=optax.adam(0.1),
-        steps=150,
-        progress=False,
-    )
+    result = fitting.fit(loss, pair(1.4), FREE, optimizer=ADAM, steps=150, progress=False)
     # Beyond the edge the response is silent: what it contributes does not depend on the coupling.
     beyond = result.history["coupling.G"] > 1.25
     assert beyond[0]
     np.testing.assert_allclose(result.history["fit"][beyond], np.log(5), rtol=1e-9)
     np.testing.assert_allclose(result.best.coupling.G, 0.5, atol=0.01)
+
+
+def simulated_loss(net, key):
+    """The same from a run of half a second."""
+    x = nmm.simulate(net, 500.0, 0.25, key=key, save=["x"], transient=20.0, throw=False)["x"]
+    return jnp.log(1 + jnp.sum((jnp.cov(x.T) / EXPECTED - 1) ** 2))
+
+
+def closed_then_simulated(folder=None, **options):
+    first = fitting.Stage(loss, optimizer=ADAM, steps=60)
+    return fitting.fit(
+        simulated_loss, pair(0.1), FREE, start=first, steps=3, key=jax.random.key(0),
+        checkpoint=folder, progress=False, **options,
+    )  # fmt: skip
+
+
+def test_fit_begins_in_closed_form_and_ends_by_simulation(tmp_path):
+    result = closed_then_simulated()
+    assert [len(stage.history["loss"]) for stage in result.stages] == [60, 3]
+    closed, simulated = result.stages
+    np.testing.assert_allclose(closed.history["coupling.G"][0], 0.1)
+    np.testing.assert_allclose(closed.best.coupling.G, 0.5, atol=0.05)
+    assert result.history["coupling.G"][0] == closed.best.coupling.G
+    assert (closed.provenance.key, simulated.provenance.key) == (None, "0-0")
+    assert closed.provenance.model != simulated.provenance.model
+    assert result.provenance.seconds > closed.provenance.seconds
+    assert repr(result).count("loss ") == 2 and "completed (60 steps)" in repr(result)
+    assert result.methods().count("was fitted by") == 2
+    panels = result.plot().axes
+    assert [ax.get_ylabel() for ax in panels] == ["loss", "loss", "coupling.G"]
+    assert [len(ax.lines[0].get_ydata()) for ax in panels] == [60, 3, 63]
+
+    def interrupt(step, values):
+        if step == 1:
+            raise KeyboardInterrupt
+
+    assert closed_then_simulated(tmp_path, callback=interrupt).outcome == "interrupted"
+    again = closed_then_simulated(tmp_path)
+    np.testing.assert_array_equal(again.history["loss"], result.history["loss"])
+    np.testing.assert_array_equal(again.start.history["loss"], closed.history["loss"])
+
+
+def test_what_is_interrupted_in_the_first_stage_ends_there():
+    def interrupted(net):
+        raise KeyboardInterrupt
+
+    result = fitting.fit(loss, pair(0.1), ["coupling.G"], start=interrupted, progress=False)
+    assert result.outcome == result.start.outcome == "interrupted"
+    assert not result.history and result.model.coupling.G == 0.1
+    with pytest.raises(TypeError, match="`start` should be a `fitting.Stage` or a loss"):
+        fitting.Stage.of("linear")
 
 
 def likelihood(net):
