@@ -54,7 +54,7 @@ class Effort:
     - `global_steps`, `minutes`: of the global fit, and simulated in each step.
     - `closed_steps`: of a regional fit in closed form, by Adam and by BFGS.
     - `regional_steps`, `regional_minutes`: of a regional fit by simulation.
-    - `starts`: regional fits from different starts.
+    - `starts`, `control_starts`: regional fits from different starts, and with `--controls`.
     - `test_minutes`, `seeds`: of the noise on which everything is judged.
     """
 
@@ -65,11 +65,12 @@ class Effort:
     regional_steps: int = 16
     regional_minutes: float = 10.0
     starts: int = 2
+    control_starts: int = 5
     test_minutes: float = 20.0
     seeds: int = 5
 
 
-QUICK = Effort(5, 3, 0.5, (40, 0), 3, 0.5, 1, 1.0, 2)
+QUICK = Effort(5, 3, 0.5, (40, 0), 3, 0.5, 1, 2, 1.0, 2)
 
 
 def observe(net, key, minutes, dt=DT):
@@ -289,6 +290,7 @@ def measures(target, fcs):
 
 
 COLUMNS = ("correlation", "concordance", "RMSE", "mean FC")
+KINDS = ("shuffle", "permute")
 
 
 def show_header(group):
@@ -307,33 +309,48 @@ def show(name, row, only=COLUMNS):
     print(f"| {name} | " + " | ".join(cells) + f" | {rates} |", flush=True)
 
 
-def show_controls(raw, fc, effort, key):
-    """The same fit on the anatomy, on shuffled weights and on permuted regions."""
-    show_header("controls: regional fit, first start")
-    conns = {}
-    for scale in ("log", "raw"):
-        conn = raw.log() if scale == "log" else raw
-        conns[scale, "the anatomy"] = conn
-        for kind in ("shuffle", "permute"):
-            conns[scale, kind] = conn.surrogate(kind, key=key)
+def show_controls(raw, swept, anatomy, starts, fc, effort, key):
+    """The same fit as `anatomy`, a row, on other weights; and whether more `starts` agree."""
+    conns = {"log weights, " + kind: raw.log().surrogate(kind, key=key) for kind in KINDS}
+    conns["raw weights, the anatomy"] = raw
+    conns |= {"raw weights, " + kind: raw.surrogate(kind, key=key) for kind in KINDS}
+    conns["equal weights"] = nmm.Connectome(1 - np.eye(len(raw.weights)))
     nets = {name: network(conn.scale("spectral_radius")) for name, conn in conns.items()}
     with processes() as pool:
+        more = range(len(starts), effort.control_starts)
+        more = [submit(pool, swept, fc, effort, start) for start in more]
         jobs = {
             name: submit(pool, sweep(net, fc, effort), fc, effort, 0) for name, net in nets.items()
         }
-        fits = {name: job.result() for name, job in jobs.items()}
-    rows = {}
-    for name, (_, values, _) in fits.items():
+        starts = np.array([*starts, *(job.result()[1][1] for job in more)])
+        fits = {name: job.result()[1] for name, job in jobs.items()}
+    show_header("controls: regional fit, first start")
+    rows = {"log weights, the anatomy": anatomy}
+    for name, values in fits.items():
         (rows[name],), _ = judge(with_values(nets[name], values), [fc], effort)
-        show("{} weights, {}".format(*name), rows[name])
-    margins = []
-    for scale, kind in rows:
-        if kind != "the anatomy":
-            ours, theirs = (rows[scale, k]["correlation"] for k in ("the anatomy", kind))
+    for name, row in rows.items():
+        show(name, row)
+    print("\nMargin of the anatomy in correlation:")
+    for name in fits:
+        real = f"{'raw' if name.startswith('raw') else 'log'} weights, the anatomy"
+        if name != real:
+            ours, theirs = rows[real]["correlation"], rows[name]["correlation"]
             spread = np.hypot(np.std(ours), np.std(theirs))
-            difference = np.mean(ours) - np.mean(theirs)
-            margins.append(f"{difference:+.3f} ± {spread:.3f} over {kind} ({scale})")
-    print("\nMargin of the anatomy in correlation: " + ", ".join(margins))
+            print(f"{np.mean(ours) - np.mean(theirs):+.3f} ± {spread:.3f} over {name}")
+    show_agreement(starts)
+
+
+def show_agreement(values):
+    """Whether starts agree on which region has which `w`, and what that allows to be said."""
+    pairs = np.corrcoef(values)[np.triu_indices(len(values), 1)]
+    between, spreads = np.std(values.mean(axis=0)), np.std(values, axis=0)
+    verdict = "may" if np.mean(spreads) < between else "must not"
+    print(
+        f"\nw of {len(values)} starts: they correlate {np.mean(pairs):.2f} ({pairs.min():.2f} to "
+        f"{pairs.max():.2f}); SD between regions {between:.3f}, between starts "
+        f"{np.mean(spreads):.3f}, the larger of the two in {np.sum(spreads > between)} of "
+        f"{len(spreads)} regions: the w of single regions {verdict} be interpreted"
+    )
 
 
 def draw(path, fc, simulated, losses, values, labels):
@@ -426,16 +443,12 @@ def main():
         + ", ".join(f"{net.coupling.G:.3f}" for net in regional)
     )
     if len(values) > 1:
-        between = np.corrcoef(values)[np.triu_indices(len(values), 1)]
-        print(
-            f"w over regions: SD {np.mean(np.std(values, axis=1)):.3f}; over starts: SD "
-            f"{np.mean(np.std(values, axis=0)):.3f}, correlation {np.mean(between):.2f}"
-        )
-    best = judged["regional fit, G and w of each region, start 1"][1]
+        show_agreement(values)
+    (anatomy, *_), best = judged["regional fit, G and w of each region, start 1"]
     draw(options.figure, fcs[0], best, [losses for *_, losses in fits], values, conn.labels)
     print(f"Time: {time.perf_counter() - begin:.0f} s", flush=True)
     if options.controls:
-        show_controls(raw, fcs[0], effort, key)
+        show_controls(raw, swept, anatomy, values, fcs[0], effort, key)
 
 
 if __name__ == "__main__":
