@@ -27,7 +27,8 @@ WAYS = {
     "rounded, held over the step": {"reading": "nearest", "hold": True},
     "linear, at the stages": {"reading": "linear"},
 }
-COLUMNS = ["", "first call, s", "µs a step", "ratio to tvboptim"]
+BUFFERS = ("roll", "circular", "preallocated") if peers.AVAILABLE else ()
+COLUMNS = ["", "first call, s", "µs a step", "ratio to the fastest of tvboptim"]
 
 
 def network(**options):
@@ -55,11 +56,14 @@ def ours(way, which, steps, dt, keep=True):
     return run
 
 
-def rival(which, steps, dt, keep=True):
-    run = peers.TVBOptim(CONNECTOME.weights).delayed(
-        steps * dt, dt, np.asarray(CONNECTOME.delays(SPEED)), which
-    )
-    return run if keep else lambda value: run(value)[-1]
+def rivals(which, steps, dt):
+    delays = np.asarray(CONNECTOME.delays(SPEED))
+    return {
+        f"tvboptim, {buffer}": peers.TVBOptim(CONNECTOME.weights, buffer=buffer).delayed(
+            steps * dt, dt, delays, which
+        )
+        for buffer in BUFFERS
+    }
 
 
 def squared(run):
@@ -89,47 +93,41 @@ def measure(title, contenders, value, rounds, per):
 
 
 def forward(rounds, steps, dt):
-    contenders = {way: ours(way, "G", steps, dt) for way in WAYS}
-    if peers.AVAILABLE:
-        contenders["tvboptim"] = rival("G", steps, dt)
+    contenders = {way: ours(way, "G", steps, dt) for way in WAYS} | rivals("G", steps, dt)
     measure(f"Forward, {steps:,} steps of {dt} ms", contenders, start_of("G"), rounds, steps)
 
 
 def gradient(rounds, steps, dt, which):
     contenders = {}
-    for way in WAYS:
-        loss = squared(ours(way, which, steps, dt))
-        contenders[f"{way}, reverse"] = jax.value_and_grad(loss)
+    runs = {way: ours(way, which, steps, dt) for way in WAYS} | rivals(which, steps, dt)
+    for name, run in runs.items():
+        loss = squared(run)
+        contenders[f"{name}, reverse"] = jax.value_and_grad(loss)
         if which == "G":
-            contenders[f"{way}, forward"] = lambda x, f=loss: jax.jvp(f, (x,), (jnp.ones(()),))
-    if peers.AVAILABLE:
-        contenders["tvboptim, reverse"] = jax.value_and_grad(squared(rival(which, steps, dt)))
-        if which == "G":
-            loss = squared(rival(which, steps, dt))
-            contenders["tvboptim, forward"] = lambda x: jax.jvp(loss, (x,), (jnp.ones(()),))
+            contenders[f"{name}, forward"] = lambda x, f=loss: jax.jvp(f, (x,), (jnp.ones(()),))
     title = f"Value and gradient in {which}, {steps:,} steps of {dt} ms"
     measure(title, contenders, start_of(which), rounds, steps)
 
 
-def memory(steps):
+def memory(steps, steps_of):
     rows = []
-    for dt in (1.0, 0.1):
+    for dt in steps_of:
         for which in ("G", "weights"):
             functions = {way: ours(way, which, steps, dt) for way in WAYS}
-            if peers.AVAILABLE:
-                functions["tvboptim"] = rival(which, steps, dt)
+            functions |= rivals(which, steps, dt)
             sizes = {}
             for name, run in functions.items():
                 compiled = (
                     jax.jit(jax.value_and_grad(squared(run))).lower(start_of(which)).compile()
                 )
                 sizes[name] = compiled.memory_analysis().temp_size_in_bytes / 1e6
-            base = sizes.get("tvboptim")
+            theirs = [size for name, size in sizes.items() if name.startswith("tvboptim")]
+            base = min(theirs, default=None)
             rows += [
                 [f"{dt} ms, {which}, {name}", f"{size:.1f}", f"{size / base:.2f}" if base else ""]
                 for name, size in sizes.items()
             ]
-    columns = ["", "MB", "ratio to tvboptim"]
+    columns = ["", "MB", "ratio to the smallest of tvboptim"]
     table(f"Memory that a gradient through {steps:,} steps takes at its peak", columns, rows)
 
 
@@ -183,21 +181,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--dt", type=float, nargs="*", default=[1.0, 0.1])
     parser.add_argument(
-        "--only", nargs="*", default=["forward", "gradient", "memory", "vmapped", "scaling"]
+        "--only",
+        nargs="*",
+        default=["forward", "gradient", "weights", "memory", "vmapped", "scaling"],
     )
     options = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, jax {jax.__version__}, {jax.devices()[0].platform}")
-    for dt in (1.0, 0.1):
+    for dt in options.dt:
         if "forward" in options.only:
             forward(options.rounds, options.steps, dt)
         if "gradient" in options.only:
             gradient(max(options.rounds // 2, 3), options.steps, dt, "G")
+        if "weights" in options.only:
             gradient(max(options.rounds // 2, 3), options.steps, dt, "weights")
         if "vmapped" in options.only:
             vmapped(max(options.rounds // 2, 3), options.steps // 5, dt)
     if "memory" in options.only:
-        memory(options.steps)
+        memory(options.steps, options.dt)
     if "scaling" in options.only:
         scaling(max(options.rounds // 2, 3), 2_000)
 
