@@ -62,7 +62,8 @@ def test_eigenvalues_of_the_normal_form_and_the_gradient_of_growth():
     assert point.kind == "unstable focus"
 
     def growth(a):
-        return fixed_point(nmm.Hopf(a=a, w=0.2), guess=START, throw=False).growth
+        # Of two regions, whose eigenvalues coincide.
+        return fixed_point(nmm.Hopf(a=a, w=0.2), shape=2, guess=START, throw=False).growth
 
     np.testing.assert_allclose(jax.value_and_grad(growth)(-0.1), (-0.1, 1.0), rtol=1e-9)
 

@@ -11,11 +11,9 @@ from ._fixed_points import (
     fixed_point as fixed_point,
     fixed_points as fixed_points,
 )
-from ._linear_response import (
-    LinearResponse as LinearResponse,
-    linear_response as linear_response,
-)
+from ._linear_response import linear_response as linear_response
 from ._preprocess import Preprocess as Preprocess
+from ._response import LinearResponse as LinearResponse
 from ._signal import (
     bandpass as bandpass,
     detrend as detrend,
