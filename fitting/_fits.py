@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from nmm._extras import require
@@ -11,6 +12,7 @@ from . import _paths
 from ._fit_result import FitResult
 from ._loss import LOSS
 from ._parameters import summary
+from ._structures import Regression
 from ._table import as_text
 
 
@@ -88,7 +90,8 @@ class Fits(eqx.Module):
     def to_xarray(self) -> Any:
         """The table of the fits as an `xarray.Dataset`: loss, and start and end of each path.
 
-        Values of all regions have the dimension `"region"`, others dimensions of their own.
+        Values of all regions have the dimension `"region"`, others dimensions of their own. Of a
+        `fitting.Regression` there are the intercept and the slopes, too, as `path.a` and `path.b`.
 
         **Raises:**
 
@@ -106,6 +109,11 @@ class Fits(eqx.Module):
             attributes = {"units": units[path]} if units[path] else {}
             arrays[path] = (dims, values, attributes)
             arrays[f"{path}_start"] = (dims, starts, attributes)
+            constraint = self.fits[0].parameters.constraints[path]
+            if isinstance(constraint, Regression):
+                x = np.stack([constraint.to_unconstrained(jnp.asarray(one)) for one in values])
+                arrays[f"{path}.a"] = (self.dim, x[:, 0])
+                arrays[f"{path}.b"] = ([self.dim, f"{path}_map"], x[:, 1:])
         return xr.Dataset(arrays, {self.dim: list(self.labels)})
 
     def __repr__(self) -> str:

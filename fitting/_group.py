@@ -21,7 +21,7 @@ from ._fit_result import FitResult, lowest, model_in, outcome_of
 from ._fits import Fits
 from ._loss import LOSS, RESIDUALS, Loss, call, check_call, split
 from ._parameters import Free, Parameters, free_parameters
-from ._structures import Tied
+from ._structures import Regression, Tied
 
 _EACH = "subjects"
 """The part of the group's loss that holds the loss of each."""
@@ -200,7 +200,8 @@ def fit_group(
     - `loss`: `loss(model, data, key)`, or `loss(model, data)` without a key, of one subject. The
         parts that it returns are kept in the history of each.
     - `model`: at which all start.
-    - `free`: as in `fitting.fit`, of one subject.
+    - `free`: as in `fitting.fit`, of one subject. A `fitting.Regression` that is not shared gives
+        each subject an intercept and slopes of its own, in its `history` and in the table of all.
     - `data`: of each subject, by name or in order: any PyTree of arrays.
     - `shared`: the paths that all subjects have in common; each has its own value of the others.
     - `spread`: if given, subjects are pulled to their mean as if their unconstrained numbers were
@@ -282,6 +283,10 @@ def _of_subject(result: FitResult, parameters: Parameters, i: int) -> FitResult:
             history[name.removeprefix("shared.")] = values
         elif name not in (LOSS, "gradient_norm"):  # Those are of the group.
             history[name] = values[:, i]
+    for path, constraint in parameters.moved.items():
+        if isinstance(constraint, Regression) and f"own.{path}" in result.history:
+            x = jax.vmap(constraint.to_unconstrained)(jnp.asarray(history[path]))
+            history |= {f"{path}.a": np.asarray(x[:, 0]), f"{path}.b": np.asarray(x[:, 1:])}
     rows = [{LOSS: loss} for loss in history.get(LOSS, ())]
     outcome = outcome_of(rows, result.outcome)
     best, best_loss = lowest(parameters, history)

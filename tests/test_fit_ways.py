@@ -471,6 +471,27 @@ def test_coefficients_of_maps_are_reported_with_their_errors():
     np.testing.assert_allclose(found.standard_errors["v.b"], [slope], rtol=1e-6)
 
 
+def test_each_subject_of_a_group_has_slopes_of_its_own_on_a_map():
+    centred = SCORES - SCORES.mean()
+    slopes = {"x": 0.5, "y": -1.0}
+    data = {name: 3 + slope * centred for name, slope in slopes.items()}
+
+    def loss(model, data):
+        return jnp.mean((model["v"] - data) ** 2)
+
+    fits, _ = quiet(fitting.fit_group, loss, {"v": jnp.full(3, 2.0)},
+                    {"v": Regression(centred, Real(1.0))}, data, steps=40,
+                    optimizer=optimistix.BFGS(1e-9, 1e-9))  # fmt: skip
+    for name, slope in slopes.items():
+        history = fits[name].history
+        np.testing.assert_allclose(history["v.a"][-1], 3, atol=1e-4)
+        np.testing.assert_allclose(history["v.b"][-1], [slope], atol=1e-4)
+        assert "v.b" in repr(fits[name]) and history["v.b"].shape == (len(history["loss"]), 1)
+    table = fits.to_xarray()
+    np.testing.assert_allclose(table["v.a"].sel(subject="y"), 3, atol=1e-4)
+    np.testing.assert_allclose(table["v.b"].squeeze("v_map"), [0.5, -1.0], atol=1e-4)
+
+
 def test_truncated_gradients_look_back_one_window():
     def of(windows):
         def window(model, y0):
