@@ -130,6 +130,37 @@ def test_likelihoods_are_zero_at_the_data_infinite_without_power_and_as_defined_
         assert slope == 0
 
 
+def test_objectives_take_what_is_in_closed_form_as_they_take_series():
+    x = jax.random.normal(jax.random.key(0), (400, 2)) @ jnp.array([[1.0, 0.5], [0.0, 1.0]])
+    windows = {"segment": 100.0}
+    hertz, density = objectives.cross_spectrum(x, 1.0, **windows)
+    power = jnp.einsum("fii->fi", density).real
+    lagged = jnp.stack([nmm.analysis.lagged_covariance(x, lag) for lag in (0, 2)])
+
+    def distances(gain, hertz=hertz):
+        spectrum, cross = (hertz, gain**2 * power), (hertz, gain**2 * density)
+        return (
+            objectives.log_spectral_distance(spectrum, x, 1.0, (20, 400), **windows),
+            objectives.log_spectral_distance(spectrum, (hertz[2:], power[2:]), None, (20, 400)),
+            objectives.cross_spectral_error(cross, x, 1.0, (20, 400), **windows),
+            objectives.cross_spectral_error(cross, (hertz, density), None, (20, 400)),
+            objectives.covariance_error(
+                gain**2 * lagged, x, lags=(0, 2), simulated_is="covariance"
+            ),
+        )
+
+    np.testing.assert_allclose(distances(1.0), 0, atol=1e-10)
+    np.testing.assert_allclose(distances(10.0), [20, 20, 99**2, 99**2, 99**2], rtol=1e-9)
+    with pytest.raises(ValueError, match="`dt` must be given, since `empirical` is a series"):
+        objectives.log_spectral_distance((hertz, power), x, None, (20, 400))
+    with pytest.raises(ValueError, match="of the same regions, at the same frequencies"):
+        distances(1.0, hertz + 1)
+    with pytest.raises(ValueError, match="`band` must begin at or above 50 Hz"):
+        objectives.log_spectral_distance((hertz[5:], power[5:]), (hertz, power), None, (20, 400))
+    with pytest.raises(ValueError, match="`simulated` must hold increasing frequencies"):
+        objectives.log_spectral_distance((-hertz, power), (hertz, power), None, (20, 400))
+
+
 def test_data_without_a_likelihood_are_refused():
     with pytest.raises(ValueError, match="`empirical` must be positive definite"):
         objectives.wishart(EXPECTED, jnp.array([[1.0, 2.0], [2.0, 1.0]]), 10)

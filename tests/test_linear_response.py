@@ -89,6 +89,16 @@ def test_cross_spectrum_of_bold_integrates_to_its_covariance():
     )
 
 
+def test_sensors_see_the_sources_through_their_lead_field_and_their_window():
+    lead_field = jnp.array([[1.0, -0.5, 0.2], [0.3, 0.8, -1.0]])
+    eeg = nmm.observe.EEG(lead_field, 4.0, "S", reference=None)
+    response = linear_response(wong_wang(), save={"eeg": eeg, "S": "S"})
+    window = np.sinc(np.asarray(HERTZ) * 4.0 / 1000)[:, None, None] ** 2
+    expected = window * (lead_field @ response.cross_spectrum(HERTZ, "S") @ lead_field.T)
+    np.testing.assert_allclose(response.cross_spectrum(HERTZ, "eeg"), expected, rtol=1e-9)
+    np.testing.assert_allclose(response.mean("eeg"), lead_field @ response.mean("S"), rtol=1e-9)
+
+
 def penalised(x, throw=False):
     """The level of BOLD-FC and the margin, with the coupling and `w` free."""
     net = eqx.tree_at(lambda n: (n.coupling.G, n.node.w), wong_wang(), (x[0], x[1:]))
@@ -312,6 +322,16 @@ def test_delayed_network_agrees_with_its_simulation():
             ).ys
         )
     )(jr.split(jr.key(1), 16))
+    # What 25 Hz folds back is small below 2 Hz.
+    hertz, power = jax.vmap(lambda x: nmm.analysis.power_spectrum(x, 20.0, segment=10_000.0))(
+        runs["S"]
+    )
+    low = (hertz[0] > 0.15) & (hertz[0] < 2)
+    ratio = jnp.mean(power, axis=0)[low] / response.spectrum(hertz[0, low], "S")
+    # Windows that overlap by half are worth 0.95 / 2 of as many independent ones, in 16 runs.
+    error = 1 / np.sqrt(16 * 0.95 * 296 / 10)
+    assert np.max(np.abs(ratio - 1)) < 4.5 * error + 0.03
+    assert abs(np.mean(ratio) - 1) < 0.03
     for name in ("S", "H"):
         each = np.array([np.cov(np.asarray(x).T) for x in runs[name]])
         expected = np.asarray(response.covariance(name))

@@ -20,6 +20,7 @@ def covariance_error(
     *,
     lags: Sequence[int] = (0, 1),
     preprocess: Preprocessing = None,
+    simulated_is: str = "series",
     empirical_is: str = "series",
 ) -> Float[Array, ""]:
     r"""Squared difference of lagged covariances, relative to the empirical ones.
@@ -35,12 +36,12 @@ def covariance_error(
 
     **Arguments:**
 
-    - `simulated`: series `(time, regions)`.
-    - `empirical`: a series of any length; or with `empirical_is="covariance"` one matrix a lag,
-        `(lags, regions, regions)`, row = the region that is later.
+    - `simulated`, `empirical`: series `(time, regions)` of any length; or one matrix a lag,
+        `(lags, regions, regions)`, row = the region that is later, such as `lagged_covariance` of a
+        `nmm.analysis.linear_response`.
     - `lags`: in samples.
     - `preprocess`: applied to whatever is given as a series.
-    - `empirical_is`: `"series"` or `"covariance"`.
+    - `simulated_is`, `empirical_is`: `"series"` or `"covariance"`.
 
     **Returns:**
 
@@ -55,13 +56,16 @@ def covariance_error(
     prepare: Any = preprocess or jnp.asarray
     if not lags:
         raise ValueError("`lags` must hold at least one lag, in samples.")
-    found = _covariances(prepare(simulated), lags)
-    if empirical_is == "series":
-        target = _covariances(prepare(empirical), lags)
-    elif empirical_is == "covariance":
-        target = jnp.asarray(empirical, found.dtype)
-    else:
-        raise ValueError(f"`empirical_is` must be 'series' or 'covariance'; got {empirical_is!r}.")
+
+    def covariances(data: ArrayLike, kind: str, option: str) -> Array:
+        if kind not in ("series", "covariance"):
+            raise ValueError(f"`{option}` must be 'series' or 'covariance'; got {kind!r}.")
+        if kind == "covariance":
+            return jnp.asarray(data)
+        return jnp.stack([lagged_covariance(prepare(data), lag) for lag in lags])
+
+    found = covariances(simulated, simulated_is, "simulated_is")
+    target = covariances(empirical, empirical_is, "empirical_is").astype(found.dtype)
     if target.shape != found.shape:
         raise ValueError(
             "`simulated` and `empirical` must hold the same regions, and one covariance a lag; got "
@@ -72,7 +76,3 @@ def covariance_error(
     if not isinstance(size, Tracer) and not np.all(size > 0):
         raise ValueError("`empirical` must have some covariance at every lag; it is 0.")
     return jnp.mean(jnp.sum((found - target) ** 2, axis=(1, 2)) / size)
-
-
-def _covariances(series: ArrayLike, lags: Sequence[int]) -> Float[Array, "lags regions regions"]:
-    return jnp.stack([lagged_covariance(series, lag) for lag in lags])

@@ -18,15 +18,17 @@ from ._data import Preprocessing, as_pair, check_finite
 
 _Band: TypeAlias = tuple[RealScalarLike, RealScalarLike]
 _Segment: TypeAlias = RealScalarLike | None
+_Data: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
+"""A series, or a pair of frequencies and what is known at each of them."""
 
 # Relative to the strongest peak: what is below, such as silence or rounding, counts as -80 dB.
 _FLOOR = 1e-8
 
 
 def log_spectral_distance(
-    simulated: ArrayLike,
-    empirical: ArrayLike | tuple[ArrayLike, ArrayLike],
-    dt: RealScalarLike,
+    simulated: _Data,
+    empirical: _Data,
+    dt: RealScalarLike | None,
     band: _Band,
     *,
     segment: _Segment = None,
@@ -40,15 +42,17 @@ def log_spectral_distance(
     Smooth away from a perfect fit, where the gradient returned is 0, and down to -80 dB of the
     strongest peak of either side: what is weaker, such as a silent region, counts as that. A NaN in
     the simulation gives NaN, one in the data is an error. Of short series the spectrum is noisy:
-    an error of 5.6 dB at each frequency for one window, 5.6 / sqrt(n) for n.
+    an error of 5.6 dB at each frequency for one window, 5.6 / sqrt(n) for n. A spectrum in closed
+    form has no such error: give `(hertz, response.spectrum(hertz))` of a
+    `nmm.analysis.linear_response`.
 
     **Arguments:**
 
-    - `simulated`: series `(time, regions)`.
-    - `empirical`: a series of the same regions and `dt`; or a pair `(frequencies, power)` in Hz and
-        in the unit of `simulated` squared per Hz, `(frequencies,)` and `(frequencies, regions)`.
-        The simulated spectrum is interpolated to those frequencies.
-    - `dt`: ms from row to row.
+    - `simulated`, `empirical`: series `(time, regions)` of the same regions and `dt`; or, each of
+        them, a pair `(frequencies, power)` in Hz and in the unit of the other squared per Hz,
+        `(frequencies,)` and `(frequencies, regions)`. The simulated spectrum is interpolated to
+        the frequencies of the empirical one.
+    - `dt`: ms from row to row; `None` if both are spectra.
     - `band`: the lowest and the highest frequency that count, in Hz.
     - `segment`: of the windows of Welch's method, in ms, as in `nmm.analysis.power_spectrum`.
     - `scale_free`: whether each region may have a gain of its own, as an unknown lead field has.
@@ -62,29 +66,34 @@ def log_spectral_distance(
 
     - `ValueError`: as `nmm.analysis.power_spectrum`; the regions differ; the data hold a NaN or, as
         power, what is negative; or there is no frequency within the band, or in a pair one above
-        half the sampling rate of the simulation.
+        what is known of the simulation.
     """
-    if isinstance(empirical, tuple):
-        known, target = np.asarray(empirical[0], float), jnp.asarray(empirical[1])
-        check_finite(empirical[1], "empirical")
-        x = as_series(simulated, "simulated", samples=4)
-        x = x if preprocess is None else preprocess(x)
-        target = target[:, None] if target.ndim == 1 else target
-        if known.ndim != 1 or target.shape != (len(known), x.shape[1]):
-            raise ValueError(
-                "`empirical` must hold the power at each frequency for each region of `simulated`; "
-                f"got shapes {known.shape} and {target.shape} for {x.shape[1]} regions."
-            )
-        _check_spectrum(known, empirical[1], band, 500 / dt)
-    else:
-        x, y = as_pair(simulated, empirical, preprocess, samples=4)
-        samples = segment_samples(len(y), dt, segment)
-        known, target = frequencies(samples, dt), power_spectrum(y, dt, segment=segment)[1]
+    if not isinstance(simulated, tuple) and not isinstance(empirical, tuple):
+        as_pair(simulated, empirical, None, samples=4)
+    grid, power = _spectrum(simulated, "simulated", dt, segment, preprocess)
+    known, target = _spectrum(empirical, "empirical", dt, segment, preprocess)
+    if target.shape[1] != power.shape[1]:
+        raise ValueError(
+            "`empirical` must hold the power at each frequency for each region of `simulated`; "
+            f"got {target.shape[1]} regions for {power.shape[1]}."
+        )
+    _check_spectrum(simulated, "simulated")
+    _check_spectrum(empirical, "empirical")
     inside = _within(known, band)
-    known, target = known[inside], target[np.flatnonzero(inside)]
-    grid, power = power_spectrum(x, dt, segment=segment)
-    _within(np.asarray(frequencies(segment_samples(len(x), dt, segment), dt)), band)
-    at = jnp.asarray(known, grid.dtype)
+    _within(grid, band)
+    at, target = known[inside], target[np.flatnonzero(inside)]
+    lowest, highest = (grid[0], grid[-1]) if isinstance(simulated, tuple) else (0, 500 / dt)
+    if at[-1] > highest * (1 + 1e-6):
+        raise ValueError(
+            f"`band` must end at or below {highest:.4g} Hz, half the sampling rate of `simulated` "
+            f"or the last of its frequencies, where `empirical` goes on; got {band} Hz."
+        )
+    if at[0] < lowest * (1 - 1e-6):
+        raise ValueError(
+            f"`band` must begin at or above {lowest:.4g} Hz, the first frequency of `simulated`, "
+            f"below which `empirical` has others; got {band} Hz."
+        )
+    at, grid = jnp.asarray(at, power.dtype), jnp.asarray(grid, power.dtype)
     found = jax.vmap(lambda column: jnp.interp(at, grid, column), 1, 1)(_decibels(power))
     difference = found - _decibels(target)
     if scale_free:
@@ -245,9 +254,9 @@ def cross_spectrum(
 
 
 def cross_spectral_error(
-    simulated: ArrayLike,
-    empirical: ArrayLike,
-    dt: RealScalarLike,
+    simulated: _Data,
+    empirical: _Data,
+    dt: RealScalarLike | None,
     band: _Band,
     *,
     segment: _Segment = None,
@@ -259,12 +268,14 @@ def cross_spectral_error(
 
     over the frequencies of the band: power, coherence and delays of phase together, strong
     frequencies foremost. Smooth; a constant region has 0. A NaN in the simulation gives NaN, one in
-    the data is an error.
+    the data is an error. In closed form, `(hertz, response.cross_spectrum(hertz))`, this is dynamic
+    causal modelling of cross-spectra.
 
     **Arguments:**
 
-    - `simulated`, `empirical`: series `(time, regions)` of the same regions; they may differ in
-        length if `segment` is given.
+    - `simulated`, `empirical`: series `(time, regions)` of the same regions, which may differ in
+        length if `segment` is given; or, each of them, a pair `(frequencies, densities)`, such as
+        `fitting.objectives.cross_spectrum` returns, at the frequencies of the other.
     - `dt`, `band`, `segment`, `preprocess`: as in `log_spectral_distance`.
 
     **Returns:**
@@ -273,34 +284,69 @@ def cross_spectral_error(
 
     **Raises:**
 
-    - `ValueError`: as in `log_spectral_distance`, or the windows differ in length.
+    - `ValueError`: as in `log_spectral_distance`, or the frequencies differ.
     """
-    x, y = as_pair(simulated, empirical, preprocess, samples=4)
-    lengths = [segment_samples(len(series), dt, segment) for series in (x, y)]
-    if lengths[0] != lengths[1]:
+    if not isinstance(simulated, tuple) and not isinstance(empirical, tuple):
+        x, y = as_pair(simulated, empirical, None, samples=4)
+        lengths = [segment_samples(len(series), dt, segment) for series in (x, y)]
+        if lengths[0] != lengths[1]:
+            raise ValueError(
+                "`segment` must be given for series of different lengths, got windows of "
+                f"{lengths[0]} and {lengths[1]} samples."
+            )
+    (grid, found), (known, target) = (
+        _spectrum(data, name, dt, segment, preprocess, cross=True)
+        for data, name in ((simulated, "simulated"), (empirical, "empirical"))
+    )
+    if found.shape != target.shape or not np.allclose(grid, known, rtol=1e-6):
         raise ValueError(
-            "`segment` must be given for series of different lengths, got windows of "
-            f"{lengths[0]} and {lengths[1]} samples."
+            "`simulated` and `empirical` must be of the same regions, at the same frequencies; got "
+            f"shapes {found.shape} and {target.shape} of cross-spectra."
         )
-    inside = np.flatnonzero(_within(frequencies(lengths[0], dt), band))
-    found, target = (cross_spectrum(s, dt, segment=segment)[1][inside] for s in (x, y))
-    found, target = in_units_of(target, found, target)
+    inside = np.flatnonzero(_within(known, band))
+    found, target = in_units_of(target, found[inside], target[inside])
     total = jnp.sum(_square(target))
     return jnp.sum(_square(found - target)) / jnp.where(total == 0, 1, total)
 
 
-def _check_spectrum(known: np.ndarray, power: ArrayLike, band: _Band, nyquist: float) -> None:
-    """Refuses what is no spectrum, or what the simulation has no spectrum for."""
-    check_finite(known, "empirical")
-    if np.any(np.diff(known) <= 0) or known[0] < 0:
-        raise ValueError(f"`empirical` must hold increasing frequencies in Hz; got {known}.")
+def _spectrum(
+    data: _Data,
+    name: str,
+    dt: RealScalarLike | None,
+    segment: _Segment,
+    preprocess: Preprocessing,
+    cross: bool = False,
+) -> tuple[np.ndarray, Array]:
+    """The frequencies and the power, or the cross-spectra, of a series or as they are given."""
+    if name == "empirical":
+        for part in data if isinstance(data, tuple) else (data,):
+            check_finite(part, name)
+    if isinstance(data, tuple):
+        known, density = np.asarray(data[0], float), jnp.asarray(data[1])
+        density = density[:, None] if density.ndim == 1 else density
+        if known.ndim != 1 or density.ndim != 2 + cross or len(density) != len(known):
+            raise ValueError(
+                f"`{name}` must hold the power at each frequency for each region; got shapes "
+                f"{known.shape} and {density.shape}."
+            )
+        return known, density
+    if dt is None:
+        raise ValueError(f"`dt` must be given, since `{name}` is a series.")
+    series = as_series(data, name, samples=4)
+    series = series if preprocess is None else preprocess(series)
+    known = frequencies(segment_samples(len(series), dt, segment), dt)
+    return known, (cross_spectrum if cross else power_spectrum)(series, dt, segment=segment)[1]
+
+
+def _check_spectrum(data: _Data, name: str) -> None:
+    """Refuses what is given as a spectrum and is none."""
+    if not isinstance(data, tuple):
+        return
+    known, power = np.asarray(data[0], float), data[1]
+    if not np.all(np.diff(known) > 0) or not known[0] >= 0:
+        raise ValueError(f"`{name}` must hold increasing frequencies in Hz; got {known}.")
     if not isinstance(power, Tracer) and np.any(np.asarray(power) < 0):
-        raise ValueError("`empirical` must hold power, not below 0; decibels go back by 10^(x/10).")
-    if np.any(known[known <= band[1]] > nyquist * (1 + 1e-9)):
-        raise ValueError(
-            f"`band` must end at or below {nyquist:.4g} Hz, half the sampling rate of `simulated`, "
-            f"where `empirical` goes on; got {band} Hz."
-        )
+        raise ValueError(f"`{name}` must hold power, not below 0; decibels go back by 10^(x/10).")
 
 
 def _square(z: Array) -> Array:
