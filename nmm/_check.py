@@ -56,7 +56,7 @@ class Check(eqx.Module):
         return not self.warnings
 
     def __repr__(self) -> str:
-        header = ("output", "unit", "mean", "smallest", "largest", "deviation", "at bounds")
+        header = ("output", "unit", "mean", "smallest", "largest", "deviation", "samples at bounds")
         rows = [
             (
                 row.name,
@@ -86,7 +86,9 @@ def check(
     first half of the run to the second by more than twice its deviation; and of variables at their
     declared bounds. A variable that was clipped after a step is exactly at its bound, so that the
     share of samples there is the share of clipped steps: exactly if every step was saved, else an
-    estimate from the samples there are.
+    estimate from the samples there are. A run that saves fewer counts every step where it is asked
+    to, by `nmm.observe.TemporalAverage(period, clipped)` of a function such as
+    `clipped = lambda t, state, inputs: jnp.where(state.S_i == 0.0, 1.0, 0.0)`.
 
     **Arguments:**
 

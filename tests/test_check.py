@@ -13,6 +13,11 @@ import nmm
 LABELS = ("A", "B", "C")
 
 
+def at_bound(t, state, inputs):
+    del t, inputs
+    return jnp.where((state.S_i == 0) | (state.S_i == 1), 1.0, 0.0)
+
+
 @pytest.fixture(scope="module")
 def run():
     """Three noisy regions of which B is driven out of every range."""
@@ -22,7 +27,7 @@ def run():
     noise = nmm.noise.White(S_e=0.005, S_i=0.02)
     sol = nmm.simulate(
         net, 800.0, 1.0, key=jr.key(0), noise=noise, inputs=drive, transient=400.0,
-        save=["S_i", "H_e"],
+        save={"S_i": "S_i", "H_e": "H_e", "clipped": nmm.observe.TemporalAverage(100.0, at_bound)},
     )  # fmt: skip
     return net, sol
 
@@ -41,6 +46,8 @@ def test_rates_out_of_range_and_clipped_steps_are_named(run):
     assert clipped > 0.01 and row(report, "S_i").at_bounds == clipped
     assert f"`S_i` is at its bound in {clipped:.2%} of the samples, in" in text
     assert row(report, "H_e").at_bounds is None and not report.ok
+    # A run that saves less than every step counts them all where it is asked to.
+    np.testing.assert_allclose(np.mean(sol["clipped"]), clipped)
     np.testing.assert_allclose(row(report, "H_e").mean, np.mean(sol["H_e"]))
     assert row(report, "H_e").high == np.max(sol["H_e"])
 
@@ -55,7 +62,7 @@ def test_ranges_can_be_given(run):
 
 def test_report_prints_a_table_and_words(run):
     text = repr(nmm.check(run[1]))
-    assert text.startswith("| output | unit | mean") and "| H_e    | Hz   |" in text
+    assert text.startswith("| output  | unit | mean") and "| H_e     | Hz   |" in text
     assert "\n- The mean of `H_e` is above" in text
 
 
@@ -102,7 +109,9 @@ def test_failed_runs_and_batches():
 
 
 def test_what_cannot_be_checked_is_refused(run):
-    with pytest.raises(ValueError, match=r"`plausible` .* \['S_i', 'H_e'\]; got \['H_i'\]"):
+    with pytest.raises(
+        ValueError, match=r"`plausible` .* \['S_i', 'H_e', 'clipped'\]; got \['H_i'\]"
+    ):
         nmm.check(run[1], plausible={"H_i": (1.0, 2.0)})
     with pytest.raises(ValueError, match="`solution` should be known; check it outside"):
         jax.jit(lambda x: nmm.check(nmm.simulate(Relax(), 1.0, 0.5, y0=Relax.State(x, x))).ok)(1.0)
