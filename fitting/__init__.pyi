@@ -10,6 +10,7 @@ from ._constraints import (
 )
 from ._continued import ContinuedSweep as ContinuedSweep, continued_sweep as continued_sweep
 from ._draw import draw as draw
+from ._effective_connectivity import effective_connectivity as effective_connectivity
 from ._evaluate import evaluate as evaluate
 from ._fit import fit as fit
 from ._fit_result import FitResult as FitResult
