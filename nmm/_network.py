@@ -170,6 +170,8 @@ class Network(AbstractDynamics):
             check_hearing(coupling, self.connectomes[i], source, each, self.planned[i] is None)
 
     def _check_parts(self) -> None:
+        if not isinstance(self.node, AbstractModel):
+            raise TypeError(f"`node` should be a model, as `nmm.Hopf()` is, got {self.node!r}.")
         for coupling in self._couplings:
             if not isinstance(coupling, AbstractCoupling):
                 raise TypeError(
@@ -182,9 +184,10 @@ class Network(AbstractDynamics):
                 "`connectome` should be one, or a tuple with one for each coupling; got "
                 f"{given} for {len(self._couplings)} couplings."
             )
-
         if self.reading not in READINGS:
             raise ValueError(f"`reading` should be one of {READINGS}, got {self.reading!r}.")
+        if not isinstance(self.hold, bool):
+            raise TypeError(f"`hold` should be `True` or `False`, got {self.hold!r}.")
         for name in ("speed", "delays"):
             one = getattr(self, name)
             if isinstance(one, tuple) and len(one) != len(self._couplings):
@@ -192,6 +195,10 @@ class Network(AbstractDynamics):
                     f"`{name}` should be one, or a tuple with one for each coupling; got "
                     f"{len(one)} for {len(self._couplings)} couplings."
                 )
+            for each in _tuple(one):
+                kind = getattr(each, "dtype", object)
+                if each is not None and not jnp.issubdtype(kind, jnp.floating):
+                    raise TypeError(f"`{name}` should be a number or numbers, got {each!r}.")
 
     def _find_spans(
         self,

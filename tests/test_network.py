@@ -116,6 +116,23 @@ def test_arguments_of_a_run_that_do_not_fit_are_named(options, error, message, m
         nmm.simulate(network(), 1.0, 0.5, **options)
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"node": nmm.Hopf}, "`node` should be a model, .* got <class"),
+        ({"speed": "fast"}, "`speed` should be a number or numbers, got 'fast'"),
+        ({"delays": True}, "`delays` should be a number or numbers, got True"),
+        ({"delays": (None, "a")}, "`delays` should be a number or numbers, got 'a'"),
+        ({"hold": "yes"}, "`hold` should be `True` or `False`, got 'yes'"),
+    ],
+)
+def test_parts_of_another_kind_are_named(options, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    couplings = (nmm.coupling.Linear(),) * 2
+    with pytest.raises(TypeError, match=message):
+        nmm.Network(**{"node": nmm.Hopf(), "connectome": WEIGHTS, "coupling": couplings} | options)
+
+
 @pytest.mark.parametrize("coupling", [nmm.coupling.Diffusive(), Kuramoto()])
 def test_differences_vanish_for_a_uniform_state(coupling):
     weights = jr.uniform(jr.key(0), (20, 20))
