@@ -1,6 +1,7 @@
 """Many fits in one compiled step, side by side on all devices."""
 
 import dataclasses
+import math
 import warnings
 from typing import Any
 
@@ -26,7 +27,22 @@ def _step(shared: tuple[Training, Any, Any], fits: PyTree) -> PyTree:
         x, state, record = training.step(x, state, key, n)
         return x, state, record.row, record.good
 
+    if _by_turns(training, len(jax.tree.leaves(fits)[0])):
+        return jax.lax.map(one, fits)
     return jax.vmap(one)(fits)
+
+
+def _by_turns(training: Training, fits: int) -> bool:
+    """Whether the fits of a device are faster one after another.
+
+    Measured with the loss that the examples fit, on a CPU: a gradient of 4 runs of 84 regions at
+    once takes 5 times as long as one of them, and twice as long to compile; that of 8 as long.
+    """
+    regions = math.prod(getattr(training.parameters.model, "shape", ()))
+    return regions >= _LARGE and fits <= _FEW
+
+
+_LARGE, _FEW = 64, 4
 
 
 @dataclasses.dataclass

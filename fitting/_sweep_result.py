@@ -82,7 +82,9 @@ class SweepResult(eqx.Module):
 
         The dimension of values side by side is `"cell"`. Keys, and values that differ between
         regions, are no dimension coordinates: their dimension counts. The coordinate `failed` marks
-        the cells that are not finite. `table.to_xarray().to_netcdf("sweep.nc")` saves a sweep.
+        the cells that are not finite. `table.to_xarray().to_netcdf("sweep.nc", engine="h5netcdf")`
+        saves a sweep, and of what `xarray.open_dataset("sweep.nc")` opens, only the labels are read
+        until values are selected; `to_zarr` does, too.
 
         **Raises:**
 

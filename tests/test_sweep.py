@@ -201,6 +201,26 @@ def test_a_sweep_becomes_a_dataset():
     np.testing.assert_array_equal(zipped["coupling.G"], A[:2])
 
 
+def test_a_dataset_on_disk_is_read_by_parts(tmp_path):
+    xr = pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf")
+
+    def loss(net):
+        return {"loss": net.node.a, "course": net.coupling.G * jnp.arange(1000.0)}
+
+    over = {"coupling.G": A, "node.a": [0.1, 0.2]}
+    table = fitting.sweep(loss, network(), over, checkpoint=tmp_path / "sweep", progress=False)
+    table.to_xarray().to_netcdf(tmp_path / "sweep.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "sweep.nc", engine="h5netcdf") as stored:
+        cell = stored["course"].sel({"coupling.G": 2.0, "node.a": 0.1})
+        np.testing.assert_array_equal(cell, 2.0 * np.arange(1000))
+        np.testing.assert_array_equal(stored["coupling.G"], A)
+        # Selected, but not loaded as a whole.
+        whole = stored.variables["course"]
+        assert whole.shape == (len(A), 2, 1000) and not whole._in_memory
+        assert not stored["failed"].any() and "Python" in stored.attrs["provenance"]
+
+
 def test_a_sweep_prints_what_it_went_over():
     table = sweep(lambda net, key: net.coupling.G, network(), {"node.a": A, "key": jr.split(KEY)})
     assert repr(table).splitlines() == [
