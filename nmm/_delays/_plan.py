@@ -148,7 +148,8 @@ def _choose(counts: list[np.ndarray], steps: int, points: int) -> tuple[int, ...
             for one in counts:
                 degree = one[:, length] - one[:, upper]
                 edges += min(len(one) * int(degree.max()), EMPTY * int(degree.sum()))
-            slices = SLICE + POINT * (length + points - 1)
+            uneven = length not in (1, 2, 4) and length % VECTOR > 0
+            slices = SLICE + POINT * (length + points - 1) + UNEVEN * uneven
             total += (CHUNK + edges * slices) / length
         padded = -(-steps // chunks[0]) * chunks[0]
         return total * padded / steps + (MASK if padded > steps else 0.0)
@@ -167,6 +168,10 @@ LARGEST_READ = 2**27
 EMPTY = 2
 """How many times as many places as edges there may be."""
 
-CHUNK, SLICE, POINT, MASK = 2000.0, 4.0, 0.4, 300.0
-"""Measured on one core, in nanoseconds: what a chunk costs, what each edge does in a chunk and
-for each grid point, and what it costs a step to look whether it lies within the run."""
+VECTOR = 8
+"""How many numbers are added up at once, on most processors."""
+
+CHUNK, SLICE, POINT, UNEVEN, MASK = 2000.0, 4.0, 0.1, 2.0, 300.0
+"""Measured on one core, in nanoseconds: what a chunk costs; what each edge does in a chunk, for
+each grid point, and if its steps do not fill whole vectors; and what it costs a step to look
+whether it lies within the run."""

@@ -14,6 +14,7 @@ from .._sparse import add_rows
 from ._plan import DelayPlan, Group
 from ._reading import fractions
 from ._spans import at_edges
+from ._sums import add_up
 
 
 class Arrivals(eqx.Module):
@@ -99,9 +100,11 @@ class Tables(eqx.Module):
         """
 
         def read(table: Table, group: Group, history: Array) -> Array:
+            starts = history.shape[1] - table.lags - (self.plan.points - 1)
             # A gradient gathers the slices again: to keep them takes longer, and much memory.
-            again = functools.partial(_read, sources=group.sources, length=length)
-            rows = jax.checkpoint(again, prevent_cse=False)(table, history)
+            again = functools.partial(add_up, sources=group.sources, starts=starts, length=length)
+            sums = jax.checkpoint(again, prevent_cse=False)
+            rows = sums(table.weights, history)
             if group.targets is not None:
                 rows = add_rows(rows, group.targets, group.regions)
             return jnp.swapaxes(rows, 0, 1)
@@ -145,20 +148,3 @@ def _look_up(group: Group, weights: Array, lags: Array) -> Table:
     # An empty place has a weight of 0.
     weights = jnp.pad(weights, [(0, 0), (0, 1)])[:, group.edges]
     return Table(jnp.moveaxis(weights, 0, 1), jnp.pad(lags, (0, 1), constant_values=1)[group.edges])
-
-
-def _read(table: Table, history: Array, *, sources: Any, length: int) -> Array:
-    """One gather of the points that any step needs, one product; then the points are shifted."""
-    points = table.weights.shape[1]
-    _, window, channels = history.shape
-    starts = window - table.lags - (points - 1)
-    where = jnp.stack([jnp.broadcast_to(sources, starts.shape), starts], axis=-1)
-    numbers = lax.GatherDimensionNumbers(
-        offset_dims=(2, 3), collapsed_slice_dims=(0,), start_index_map=(0, 1)
-    )
-    known = length + points - 1
-    slices = lax.gather(history, where, numbers, (1, known, channels), mode="promise_in_bounds")
-    products = table.weights @ slices.reshape(*starts.shape, known * channels)
-    products = products.reshape(-1, points, known, channels)
-    sums = sum(products[:, p, points - 1 - p : known - p] for p in range(points))
-    return jnp.asarray(sums)
