@@ -3,13 +3,16 @@
     python examples/closed_form_fit.py                      # 84 regions
     python examples/closed_form_fit.py --data schaefer100   # 100 regions, with a test group
     python examples/closed_form_fit.py --controls           # other starts; without the anatomy
+    python examples/closed_form_fit.py --rates bounded      # rates that cannot leave 1 to 10 Hz
 
 About its fixed point a network of reduced Wong–Wang regions is linear. The functional connectivity
 (FC) of its BOLD signal is then known in closed form (`nmm.analysis.linear_response`) and can be
 differentiated, free of sampling noise. The coupling and two values a region, its recurrence `w`
-and background current `I_o`, are fitted to the concordance with the empirical FC. Rates are kept
-between 1 and 10 Hz, and the slowest mode below 2 s: close to the edge of stability the noise is
-not small any more, and linear theory no longer holds.
+and background current `I_o`, are fitted to the concordance with the empirical FC. A penalty keeps
+rates near 1 to 10 Hz, and the slowest mode below 2 s: close to the edge of stability the noise is
+not small any more, and linear theory no longer holds. With `--rates bounded` the fit moves, in
+place of the background current, the current that a region receives in all. That alone decides on
+its rate, so that no step leaves 1 to 10 Hz; recurrences end at 0.8, and the slowest mode at 1.5 s.
 
 What was fitted is then simulated for 20 minutes on noise of several seeds: mean and standard
 deviation of what a single run gives. The fit is judged beside what a regression on region effects
@@ -55,6 +58,7 @@ class Effort:
     - `cells`: of the sweep of the coupling before it.
     - `minutes`, `seeds`: of the simulations.
     - `starts`: fits from different starts, with `--controls`.
+    - `bounded`: whether rates cannot leave their range, or are penalised outside.
     """
 
     steps: int = 400
@@ -63,6 +67,7 @@ class Effort:
     minutes: float = 20.0
     seeds: int = 5
     starts: int = 5
+    bounded: bool = False
 
 
 QUICK = Effort(10, 3, 5, 1.0, 2, 2)
@@ -80,13 +85,74 @@ class Loss(eqx.Module):
     fc: Array
     slowest: float = eqx.field(static=True, default=2000.0)
 
-    def __call__(self, net):
+    def __call__(self, net, guess=None):
         of = fitting.objectives
-        response = nmm.analysis.linear_response(net, save={"bold": BOLD, "rate": "H"}, throw=False)
+        save = {"bold": BOLD, "rate": "H"}
+        response = nmm.analysis.linear_response(net, guess=guess, save=save, throw=False)
         fc = of.fc_concordance(response.fc("bold"), self.fc, simulated_is="fc")
         rates = of.rate_penalty(response.mean("rate"), *RATES)
         edge = of.stability_penalty(response, slowest=self.slowest)
         return of.combine(fc=(1.0, 1 - fc), rates=(100.0, rates), edge=(1.0, edge))
+
+
+class AtRest(eqx.Module):
+    """A network by where its regions rest.
+
+    **Attributes:**
+
+    - `network`: all but the background currents, one `w` a region.
+    - `current`: what each region receives in all at rest, nA.
+    """
+
+    network: nmm.Network
+    current: Array
+
+    @classmethod
+    def of(cls, net, w):
+        """The regions of a network where they rest, with recurrences of their own from then on."""
+        state = nmm.analysis.fixed_point(net).state
+        node = net.node
+        current = node.I_o + node.J_N * (node.w * state.S + net.receive(0.0, state, None).c)
+        low, high = CURRENTS
+        inside = jnp.clip(current, low + 0.01 * (high - low), high - 0.01 * (high - low))
+        return cls(eqx.tree_at(lambda n: n.node.w, net, w), inside)
+
+    def state(self):
+        """Where the regions rest: as many channels open as close."""
+        node = self.network.node
+        opening = node.gamma * node.tau_s * rate(node, self.current) / 1000
+        return node.State(S=opening / (1 + opening))
+
+    def built(self):
+        """The network, whose background currents are what is left for them."""
+        state, net = self.state(), self.network
+        heard = net.node.w * state.S + net.receive(0.0, state, None).c
+        return eqx.tree_at(lambda n: n.node.I_o, net, self.current - net.node.J_N * heard)
+
+
+class LossAtRest(eqx.Module):
+    """The loss of a network by where its regions rest."""
+
+    loss: Loss
+
+    def __call__(self, rest):
+        return self.loss(rest.built(), rest.state())
+
+
+def rate(node, current):
+    """The rate of a region that receives a current, Hz."""
+    alone = eqx.tree_at(lambda n: n.I_o, node, jnp.asarray(current))
+    return alone.H(node.State(S=jnp.zeros(())), node.Inputs())
+
+
+_GRID = np.linspace(0.2, 0.5, 3001, dtype=np.float32)
+CURRENTS = tuple(map(float, np.interp(RATES, rate(nmm.ReducedWongWang(), _GRID), _GRID)))
+# Regions of a stronger recurrence than this are close to two states of their own.
+FREE_AT_REST = {
+    "network.coupling.G": fitting.Interval(0.0, 1.0),
+    "network.node.w": fitting.Interval(0.0, 0.8),
+    "current": fitting.Interval(*CURRENTS),
+}
 
 
 def network(conn):
@@ -96,11 +162,11 @@ def network(conn):
     )
 
 
-RATES_OF_LEARNING = {"G": 0.01, "w": 0.1, "I_o": 0.2}
+RATES_OF_LEARNING = {"G": 0.01, "w": 0.1, "I_o": 0.2, "current": 0.1}
 
 
 @functools.cache
-def optimizers(regional, shared, steps, polish):
+def optimizers(regional, shared, steps):
     """Adam on a decreasing rate, with steps of regional parameters that add up to 0; then L-BFGS.
 
     Near the edge of stability, where the fit is good, all regions moved the same way by one step
@@ -111,11 +177,11 @@ def optimizers(regional, shared, steps, polish):
     centred = optax.stateless(lambda updates, _: jax.tree.map(lambda u: u - u.mean(), updates))
     parts = {}
     for path in regional + shared:
-        rate = RATES_OF_LEARNING.get(path.rpartition(".")[2], 0.02)
-        parts[path] = optax.adam(schedule(rate), b2=0.99)
+        parts[path] = optax.adam(
+            schedule(RATES_OF_LEARNING.get(path.rpartition(".")[2], 0.02)), b2=0.99
+        )
     parts |= {path: optax.chain(parts[path], centred) for path in regional}
-    adam = optax.multi_transform(parts, {path: path for path in parts})
-    return (adam, steps), (optax.lbfgs(), polish)
+    return optax.multi_transform(parts, {path: path for path in parts}), optax.lbfgs()
 
 
 def sweep(conn, fc, cells):
@@ -129,30 +195,36 @@ def sweep(conn, fc, cells):
     ).model_at()
 
 
-def fit(net, loss, free, effort):
-    """The fit by both optimisers: the best network, and the results."""
-    regional = tuple(
-        path
-        for path, constraint in free.items()
-        if isinstance(constraint, fitting.Interval) and constraint.shape == "region"
-    )
+def fit(model, loss, free, effort, regional):
+    """The fit by one optimiser and then the other; `regional` are the paths of such values."""
     shared = tuple(path for path in free if path not in regional)
-    results = []
-    for optimizer, steps in optimizers(regional, shared, effort.steps, effort.polish):
-        results.append(
-            fitting.fit(loss, net, free, optimizer=optimizer, steps=steps, progress=False)
-        )
-        net = results[-1].best
-    return net, results
+    adam, lbfgs = optimizers(tuple(regional), shared, effort.steps)
+    first = fitting.Stage(loss, adam, effort.steps)
+    return fitting.fit(
+        loss, model, free, start=first, optimizer=lbfgs, steps=effort.polish, progress=False
+    )
 
 
 def fit_regions(conn, fc, effort, key=None):
-    """Sweep of the coupling, then the fit; with a key, from regions jittered at the start."""
+    """Sweep of the coupling, then the fit; with a key, from regions jittered at the start.
+
+    **Returns:**
+
+    The best network, and the result.
+    """
     net = sweep(conn, fc, effort.cells)
+    w = jnp.full(net.shape, net.node.w)
     if key is not None:
-        w = net.node.w + 0.05 * jax.random.normal(key, net.shape)
-        net = eqx.tree_at(lambda n: n.node.w, net, w - jnp.mean(w) + net.node.w)
-    return fit(net, Loss(jnp.asarray(fc)), FREE, effort)
+        jitter = 0.05 * jax.random.normal(key, net.shape)
+        w = w + (jitter - jnp.mean(jitter))
+    if effort.bounded:
+        loss = LossAtRest(Loss(jnp.asarray(fc), slowest=1500.0))
+        regional = ("network.node.w", "current")
+        result = fit(AtRest.of(net, w), loss, FREE_AT_REST, effort, regional)
+        return result.best.built(), result
+    net = eqx.tree_at(lambda n: n.node.w, net, w)
+    result = fit(net, Loss(jnp.asarray(fc)), FREE, effort, ("node.w", "node.I_o"))
+    return result.best, result
 
 
 @eqx.filter_jit
@@ -274,10 +346,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", choices=["dk84", "schaefer100"], default="dk84")
     parser.add_argument("--controls", action="store_true", help="other starts, no anatomy")
+    parser.add_argument("--rates", choices=["penalised", "bounded"], default="penalised")
     parser.add_argument("--quick", action="store_true", help="a demonstration, in under a minute")
     parser.add_argument("--figure", type=Path, default=Path("figures/closed_form_fit.png"))
     options = parser.parse_args()
     effort = QUICK if options.quick else Effort()
+    if options.rates == "bounded":
+        effort = dataclasses.replace(effort, polish=2 * effort.polish, bounded=True)
     raw = nmm.datasets.load_connectome(options.data, scaling="raw")
     conn = raw.log().scale("spectral_radius")
     # The first group is the one that is fitted.
@@ -291,9 +366,9 @@ def main():
     fc = next(iter(targets.values()))
 
     begin = time.perf_counter()
-    net, results = fit_regions(conn, fc, effort)
+    net, result = fit_regions(conn, fc, effort)
     seconds = time.perf_counter() - begin
-    print(results[-1])
+    print(result)
     for name, target in targets.items():
         show_header(name)
         show("empirical", [target], target)
@@ -301,7 +376,7 @@ def main():
         show("region effects, no connectome", [fitting.region_effects(fc)], target)
         closed, simulated = show_fit("fit", net, target, effort)
     print(f"\nTime of the fit, compilation included: {seconds:.0f} s", flush=True)
-    losses = np.concatenate([result.history["loss"] for result in results])
+    losses = np.concatenate([stage.history["loss"] for stage in result.stages])
     mean = np.mean(simulated, axis=0)
     draw(options.figure, fc, closed, mean, losses, net.node, conn.labels)
     if options.controls:

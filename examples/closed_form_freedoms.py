@@ -3,6 +3,8 @@
     python examples/closed_form_freedoms.py                      # 84 regions
     python examples/closed_form_freedoms.py --data schaefer100   # 100 regions, with maps
     python examples/closed_form_freedoms.py --weights raw        # counts, not their logarithm
+    python examples/closed_form_freedoms.py --only shared regions
+    python examples/closed_form_freedoms.py --slowest 2          # shared values at the edge
 
 Two values a region reach a high correlation with the empirical FC on shuffled weights too: they
 are more freedom than the anatomy supplies. Here the network of `closed_form_fit.py` is given other
@@ -78,12 +80,12 @@ def pathways(net, conn):
     )
 
 
-def freedoms(net, conn, fc, maps):
+def freedoms(net, conn, fc, maps, slowest):
     """By name: the network, what is free in it, and the loss."""
     loss = Loss(fc)
     # Regions that are all alike lose stability together: by a fold, beyond which noise carries a
     # run that is slower than this to high rates, whatever the closed form says.
-    off_the_fold = Loss(fc, slowest=500.0)
+    off_the_fold = Loss(fc, slowest=slowest)
     edges = fitting.Symmetric(fitting.Positive(), mask=np.asarray(conn.weights > 0))
     couplings = {f"coupling.{i}.G": FREE["coupling.G"] for i in range(3)}
     nodes = {path: c for path, c in FREE.items() if path.startswith("node")}
@@ -120,6 +122,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", choices=["dk84", "schaefer100"], default="dk84")
     parser.add_argument("--weights", choices=["log", "raw"], default="log")
+    parser.add_argument("--only", nargs="+", help="which freedoms, all by default")
+    parser.add_argument(
+        "--slowest", type=float, default=0.5, help="slowest mode of shared values, in s"
+    )
     parser.add_argument("--quick", action="store_true", help="a demonstration")
     options = parser.parse_args()
     effort = QUICK if options.quick else EFFORT
@@ -132,8 +138,12 @@ def main():
         conn = conn if kind == "anatomy" else conn.surrogate(kind, key=key)
         conn = conn.scale("spectral_radius")
         start = sweep(conn, functional.fc, effort.cells)
-        for name, net, free, loss in freedoms(start, conn, functional.fc, functional.maps):
-            best, _ = fit(net, loss, free, effort)
+        slowest, maps = 1000 * options.slowest, functional.maps
+        for name, net, free, loss in freedoms(start, conn, functional.fc, maps, slowest):
+            if options.only and name not in options.only:
+                continue
+            regional = [p for p, c in free.items() if getattr(c, "shape", None) == "region"]
+            best = fit(net, loss, free, effort, regional).best
             found[name, kind] = judge(best, functional.fc, effort)
             closed, simulated, (low, high) = found[name, kind]
             print(
