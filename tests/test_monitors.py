@@ -217,6 +217,27 @@ def test_memory_of_statistics_does_not_grow_with_time():
     assert memory(160) <= 1.2 * memory(16)
 
 
+@pytest.mark.parametrize(
+    "save, first",
+    [
+        ({"b": BOLD(50.0)}, 50),
+        ({"b": OnlineFC(TemporalAverage(15.0))}, 45),
+        # Windows begin at multiples of half a window: the first without the transient at 20 ms.
+        ({"b": OnlineSpectrum(TemporalAverage(5.0), 20.0)}, 40),
+        ({"b": "S"}, 50),
+        (None, 50),
+    ],
+)
+def test_what_is_due_after_the_run_warns_unless_the_run_goes_on(save, first):
+    options = dict(dt=1.0, save=save, save_every=50.0)
+    name = "whole states" if save is None else "b"
+    message = f"`save` gets nothing of '{name}', whose first value is due at {first} ms: the run"
+    with pytest.warns(UserWarning, match=message):
+        start = nmm.simulate(network(), first - 5.0, transient=15.0, **options)
+    sol = nmm.simulate(network(), 5.0, y0=start, **options)
+    assert save is None or np.all(np.isfinite(sol["b"])) and np.size(sol["b"])
+
+
 def test_dataset_has_sensors_groups_and_frequencies():
     of = SpatialAverage(2.0, ["l", "r", "l"], "S")
     save = {"S": "S", "of": of, "psd": OnlineSpectrum(of, 20.0), "fc": OnlineFC(BOLD(10.0, "S"))}

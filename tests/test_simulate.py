@@ -249,6 +249,7 @@ def in_pieces():
     return run, run((2003,))[0]
 
 
+@pytest.mark.filterwarnings("ignore:`save` gets nothing")
 @pytest.mark.parametrize("pieces", PIECES)
 def test_a_run_in_pieces_is_the_run_in_one(in_pieces, pieces):
     run, whole = in_pieces

@@ -1,5 +1,6 @@
 """What a run keeps: states, observables and observers, by name."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -66,6 +67,30 @@ def parse_save(model: AbstractDynamics, save: Any) -> Outputs:
             check_signal(node, what)
             signals[name] = what
     return Outputs(False, signals, observers, statistics)
+
+
+def warn_of_nothing(
+    outputs: Outputs, t1: float, transient: float, save_every: float | None
+) -> None:
+    """Warns of what has no value by the end of a run, since its first one is due later."""
+
+    def due(period: float, rhythm: int = 1, fewest: int = 1) -> float:
+        dropped = int(transient / period * (1 + 1e-9))
+        return (-(-dropped // rhythm) * rhythm + fewest) * period
+
+    kept = ["whole states"] if outputs.whole else list(outputs.signals)
+    firsts = {} if save_every is None else {name: due(save_every) for name in kept}
+    for name, observer in outputs.observers.items():
+        statistic = outputs.statistics.get(name)
+        needed = () if statistic is None else (statistic.rhythm, statistic.fewest)
+        firsts[name] = due(observer.period, *needed)
+    late = {name: first for name, first in firsts.items() if first > t1 * (1 + 1e-9)}
+    for name, first in late.items():
+        warnings.warn(
+            f"`save` gets nothing of {name!r}, whose first value is due at {first:g} ms: the run "
+            f"ends at {t1:g} ms. Raise `t1`, or go on by `y0=sol`.",
+            stacklevel=3,
+        )
 
 
 def check_signal(node: AbstractModel, signal: Signal) -> None:

@@ -19,7 +19,7 @@ from ..observe._base import grid_steps
 from ._adaptive import solve_adaptively
 from ._field import Field
 from ._fixed import solve_on_grid
-from ._outputs import meanings, parse_save, within
+from ._outputs import meanings, parse_save, warn_of_nothing, within
 from ._problem import (
     Problem,
     check_arrivals,
@@ -135,6 +135,8 @@ def simulate(
     model, own = take_stimuli(model)
     stimuli = own + stimuli
     previous = y0.ending if isinstance(y0, Solution) else None
+    if previous is None:
+        warn_of_nothing(outputs, t1, float(transient), save_every or dt)
     if key is None and previous is not None:
         key = previous.key
     if solver is None:

@@ -18,7 +18,9 @@ class AbstractStatistic(eqx.Module):
     """A statistic of all samples of an observer, in a memory that does not grow.
 
     The samples are those after the `transient` of a run. Its value is one, at the end of the run,
-    without an axis of time; a run that goes on (`y0=sol`) goes on with the statistic.
+    without an axis of time; a run that goes on (`y0=sol`) goes on with the statistic. A gradient
+    stores the state at the start of each block of steps, so that its memory grows with time in runs
+    of up to 2.5 million steps, and with its square root in longer ones.
 
     **Attributes:**
 
@@ -31,6 +33,11 @@ class AbstractStatistic(eqx.Module):
     @abc.abstractmethod
     def rhythm(self) -> int:
         """Samples after which something other than the gathering of one happens."""
+
+    @property
+    @abc.abstractmethod
+    def fewest(self) -> int:
+        """Samples without which there is no value, from a multiple of `rhythm` on."""
 
     @abc.abstractmethod
     def init(self, like: Float[Array, "*sample"]) -> Any:
@@ -124,6 +131,10 @@ class OnlineMean(AbstractMoments):
 
     of: AbstractObserver
 
+    @property
+    def fewest(self) -> int:
+        return 1
+
     def init(self, like: Any) -> Gathered:
         return Gathered.zero(like, pairs=False)
 
@@ -148,6 +159,10 @@ class OnlineCovariance(AbstractMoments):
     """
 
     of: AbstractObserver
+
+    @property
+    def fewest(self) -> int:
+        return 2
 
     def init(self, like: Any) -> Gathered:
         return _pairs(self, like)
@@ -177,6 +192,10 @@ class OnlineFC(AbstractMoments):
     """
 
     of: AbstractObserver
+
+    @property
+    def fewest(self) -> int:
+        return 2
 
     def init(self, like: Any) -> Gathered:
         return _pairs(self, like)
@@ -255,6 +274,10 @@ class OnlineSpectrum(AbstractStatistic):
     @property
     def rhythm(self) -> int:
         return self.samples // 2
+
+    @property
+    def fewest(self) -> int:
+        return self.samples
 
     def init(self, like: Any) -> Windows:
         zero = jnp.zeros((), jnp.int32)
