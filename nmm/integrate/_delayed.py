@@ -316,7 +316,8 @@ def parse_history(model: Any, history: Any, shape: tuple[int, ...], plan: DelayP
         return History(history, None)
     _check_kind(model, history)
     longest = max(one.longest.max() for one in model.spans if one is not None)
-    needed = math.ceil(longest / plan.dt - 1e-6) + 1
+    steps = longest / plan.dt
+    needed = (round(steps) if plan.reading == "nearest" else math.ceil(steps - 1e-6)) + 1
 
     def as_rows(x: Any) -> Array:
         x = as_float(x)
