@@ -15,7 +15,9 @@ class BandPower(AbstractObserver):
     r"""Power within a band: the mean square of the filtered signal over each period.
 
     The filter is a Butterworth band-pass of second order, causal, integrated exactly for a signal
-    that is held over the period of `of`. Noise of the sensors of `of` is not in it.
+    that is held over the period of `of`. Noise of the sensors of `of` is not in it. Where steps
+    adapt, energy is integrated from the start of the run on, so that in float32 the power of period
+    n is rounded to about n 4e-7 of it.
 
     **Arguments:**
 
