@@ -177,9 +177,9 @@ def test_what_changes_later_is_refused_by_name():
         nmm.simulate(net, 1.0, 0.1, history=jnp.ones((10, 2)))
     # 3.3 steps reach back 3 if they are rounded, and otherwise lie between 3 and 4.
     for reading, rows in {"nearest": 4, "linear": 5}.items():
-        net = network(TWO, delays=jnp.full((2, 2), 0.33), reading=reading)
+        between = network(TWO, delays=jnp.full((2, 2), 0.33), reading=reading)
         with pytest.raises(ValueError, match=f"at least {rows} rows"):
-            nmm.simulate(net, 1.0, 0.1, history=jnp.ones((rows - 1, 2)))
+            nmm.simulate(between, 1.0, 0.1, history=jnp.ones((rows - 1, 2)))
     with pytest.raises(ValueError, match="rows of the shape"):
         nmm.simulate(net, 1.0, 0.1, history=jnp.ones((20, 3)))
     with pytest.raises(TypeError, match="`history` should be"):
