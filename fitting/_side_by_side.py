@@ -39,7 +39,7 @@ def _by_turns(training: Training, fits: int) -> bool:
     once takes 5 times as long as one of them, and twice as long to compile; that of 8 as long.
     """
     regions = math.prod(getattr(training.parameters.model, "shape", ()))
-    return regions >= _LARGE and fits <= _FEW
+    return jax.default_backend() == "cpu" and regions >= _LARGE and fits <= _FEW
 
 
 _LARGE, _FEW = 64, 4
