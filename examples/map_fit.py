@@ -5,8 +5,9 @@
 The coupling of a network of 100 reduced Wong–Wang regions and, for the recurrence `w` and the
 background current `I_o`, an intercept `a` and a slope `b` on maps of myelin and cortical thickness
 (`fitting.Regression`) are fitted to the FC of the training group of `schaefer100`: in closed form,
-as in `closed_form_fit.py`. The fits are then simulated for 20 minutes on noise that they never saw:
-mean and standard deviation of single runs over 5 seeds, for both groups.
+as in `closed_form_fit.py`, from the best equal regions on a grid. The fits are then simulated for
+20 minutes on noise that they never saw: mean and standard deviation of single runs over 5 seeds,
+for both groups.
 
 What the maps say is the margin over the same fit without a map, and over those on maps that are
 permuted between regions, and spun: turned about the middle of each hemisphere at random, mirrored
@@ -23,7 +24,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import optax
-from closed_form_fit import BOLD, Effort, Loss, simulate, sweep
+from closed_form_fit import BOLD, Effort, Loss, network, simulate
 
 import fitting
 import nmm
@@ -40,6 +41,16 @@ def free_with(maps):
         inside = fitting.Interval(*limits)
         free[path] = fitting.Regression(jnp.stack(maps), inside) if maps else inside
     return free
+
+
+def best_shared(conn, loss, cells):
+    """The network with equal regions that is best on a grid, from which all fits start."""
+    values = {
+        "coupling.G": np.linspace(0.05, 0.45, cells),
+        "node.w": np.linspace(0.2, 0.8, cells // 3 + 1),
+        "node.I_o": np.linspace(0.28, 0.36, cells // 3 + 1),
+    }
+    return fitting.sweep(loss, network(conn), values, chunk=1, progress=False).model_at()
 
 
 def fit(net, loss, free, effort):
@@ -150,7 +161,8 @@ def main():
         "thickness": [(maps["thickness"],)],
         "both maps": [tuple(maps.values())],
     }
-    start = sweep(conn, targets[0], effort.cells)
+    loss = Loss(targets[0], slowest=SLOWEST)
+    start = best_shared(conn, loss, effort.cells)
     print("| maps | | " + " | ".join(HEAD) + " | rates, Hz |")
     print("|---" * (len(HEAD) + 3) + "|")
     one_run = dataclasses.replace(effort, seeds=1)
@@ -158,7 +170,7 @@ def main():
     for name, several in sets.items():
         found = []
         for given in several:
-            net = fit(start, Loss(targets[0], slowest=SLOWEST), free_with(given), effort)
+            net = fit(start, loss, free_with(given), effort)
             found.append(judge(net, targets, effort if len(several) == 1 else one_run))
         nets[name] = net
         in_closed_form, runs, rates = zip(*found, strict=True)
