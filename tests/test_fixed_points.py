@@ -9,6 +9,7 @@ from tiny import Riccati
 
 import nmm
 from nmm.analysis import fixed_point, fixed_points
+from nmm.analysis._eigenvalues import leading_eigenvalues
 
 START = nmm.Hopf.State(jnp.array(0.1), jnp.array(0.0))
 WEIGHTS = jnp.array([[0.0, 1.0, 0.4], [0.7, 0.0, 0.2], [0.1, 0.9, 0.0]])
@@ -66,6 +67,24 @@ def test_eigenvalues_of_the_normal_form_and_the_gradient_of_growth():
         return fixed_point(nmm.Hopf(a=a, w=0.2), shape=2, guess=START, throw=False).growth
 
     np.testing.assert_allclose(jax.value_and_grad(growth)(-0.1), (-0.1, 1.0), rtol=1e-9)
+
+
+EDGES = {
+    "zero": np.zeros((2, 2)),
+    "on the edge": np.diag([0.0, -2.0]),
+    "coinciding": -np.eye(3),
+    "without a full set of vectors": np.array([[-1.0, 1.0], [0.0, -1.0]]),
+    "of all sizes": np.diag([-1e8, -1e-3]),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_growth_and_its_gradient_where_matrices_are_singular_or_eigenvalues_meet(name):
+    matrix = jnp.asarray(EDGES[name])
+    growth, gradient = jax.value_and_grad(lambda a: leading_eigenvalues(a)[1])(matrix)
+    np.testing.assert_allclose(growth, np.linalg.eigvals(EDGES[name]).real.max(), atol=1e-12)
+    # All eigenvalues move with the diagonal.
+    np.testing.assert_allclose(jnp.trace(gradient), 1.0, rtol=1e-6)
 
 
 def test_network_rests_where_a_run_without_noise_ends():

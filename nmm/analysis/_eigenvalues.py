@@ -35,7 +35,8 @@ def _eigenvectors(matrix: Array, value: Array, largest: Array) -> tuple[Array, A
     """
     n = len(matrix)
     # Beside the eigenvalue by rounding, since the matrix has no inverse there.
-    shift = value + jnp.finfo(matrix.dtype).eps * largest
+    scale = jnp.where(largest > 0, largest, 1)
+    shift = value + jnp.finfo(matrix.dtype).eps * scale
     factors = lu_factor(matrix - shift * jnp.eye(n, dtype=matrix.dtype))
     start = jnp.asarray(np.random.default_rng(0).normal(size=n), shift.dtype)
 
