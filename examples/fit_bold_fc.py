@@ -341,15 +341,19 @@ def show_controls(raw, swept, anatomy, starts, fc, effort, key):
 
 
 def show_agreement(values):
-    """Whether starts agree on which region has which `w`, and what that allows to be said."""
+    """Whether starts agree on which region has which `w`, without which nothing may be said of one.
+
+    All begin near the same network, so that agreement alone shows little.
+    """
     pairs = np.corrcoef(values)[np.triu_indices(len(values), 1)]
     between, spreads = np.std(values.mean(axis=0)), np.std(values, axis=0)
-    verdict = "may" if np.mean(spreads) < between else "must not"
+    agree = np.mean(spreads) < between
+    verdict = "starts this near do not forbid" if agree else "that forbids"
     print(
         f"\nw of {len(values)} starts: they correlate {np.mean(pairs):.2f} ({pairs.min():.2f} to "
         f"{pairs.max():.2f}); SD between regions {between:.3f}, between starts "
         f"{np.mean(spreads):.3f}, the larger of the two in {np.sum(spreads > between)} of "
-        f"{len(spreads)} regions: the w of single regions {verdict} be interpreted"
+        f"{len(spreads)} regions: {verdict} to interpret single regions"
     )
 
 
