@@ -34,17 +34,19 @@ def _eigenvectors(matrix: Array, value: Array, largest: Array) -> tuple[Array, A
     coincide, they are then its projections, which are not orthogonal.
     """
     n = len(matrix)
-    # Beside the eigenvalue by rounding, since the matrix has no inverse there.
     scale = jnp.where(largest > 0, largest, 1)
-    shift = value + jnp.finfo(matrix.dtype).eps * scale
-    factors = lu_factor(matrix - shift * jnp.eye(n, dtype=matrix.dtype))
-    start = jnp.asarray(np.random.default_rng(0).normal(size=n), shift.dtype)
+    least = jnp.finfo(matrix.dtype).eps * scale
+    factors, pivots = lu_factor(matrix - value * jnp.eye(n, dtype=matrix.dtype))
+    # The matrix has no inverse there: a pivot is 0 but for rounding, and at times exactly.
+    diagonal = jnp.diagonal(factors)
+    factors += jnp.diag(jnp.where(jnp.abs(diagonal) < least, least - diagonal, 0))
+    start = jnp.asarray(np.random.default_rng(0).normal(size=n), factors.dtype)
 
     def iterate(transposed: int) -> Array:
         x = start
         for _ in range(2):
-            x = lu_solve(factors, x, trans=transposed)
-            x = x / jnp.linalg.norm(x)
-        return x
+            x = lu_solve((factors, pivots), x, trans=transposed)
+            x = x / jnp.max(jnp.abs(x))
+        return x / jnp.linalg.norm(x)
 
     return iterate(2), iterate(0)
