@@ -153,6 +153,8 @@ def test_objectives_take_what_is_in_closed_form_as_they_take_series():
     np.testing.assert_allclose(distances(10.0), [20, 20, 99**2, 99**2, 99**2], rtol=1e-9)
     with pytest.raises(ValueError, match="`dt` must be given, since `empirical` is a series"):
         objectives.log_spectral_distance((hertz, power), x, None, (20, 400))
+    with pytest.raises(ValueError, match="`dt` must be given, since `simulated` is a series"):
+        objectives.cross_spectral_error(x, x, None, (20, 400))
     with pytest.raises(ValueError, match="of the same regions, at the same frequencies"):
         distances(1.0, hertz + 1)
     with pytest.raises(ValueError, match="`band` must begin at or above 50 Hz"):

@@ -82,7 +82,8 @@ def log_spectral_distance(
     inside = _within(known, band)
     _within(grid, band)
     at, target = known[inside], target[np.flatnonzero(inside)]
-    lowest, highest = (grid[0], grid[-1]) if isinstance(simulated, tuple) else (0, 500 / dt)
+    closed = isinstance(simulated, tuple)
+    lowest, highest = (grid[0], grid[-1]) if closed else (0, 500 / _step(dt, "simulated"))
     if at[-1] > highest * (1 + 1e-6):
         raise ValueError(
             f"`band` must end at or below {highest:.4g} Hz, half the sampling rate of `simulated` "
@@ -288,6 +289,7 @@ def cross_spectral_error(
     """
     if not isinstance(simulated, tuple) and not isinstance(empirical, tuple):
         x, y = as_pair(simulated, empirical, None, samples=4)
+        dt = _step(dt, "simulated")
         lengths = [segment_samples(len(series), dt, segment) for series in (x, y)]
         if lengths[0] != lengths[1]:
             raise ValueError(
@@ -330,12 +332,16 @@ def _spectrum(
                 f"{known.shape} and {density.shape}."
             )
         return known, density
-    if dt is None:
-        raise ValueError(f"`dt` must be given, since `{name}` is a series.")
-    series = as_series(data, name, samples=4)
+    dt, series = _step(dt, name), as_series(data, name, samples=4)
     series = series if preprocess is None else preprocess(series)
     known = frequencies(segment_samples(len(series), dt, segment), dt)
     return known, (cross_spectrum if cross else power_spectrum)(series, dt, segment=segment)[1]
+
+
+def _step(dt: RealScalarLike | None, name: str) -> RealScalarLike:
+    if dt is None:
+        raise ValueError(f"`dt` must be given, since `{name}` is a series.")
+    return dt
 
 
 def _check_spectrum(data: _Data, name: str) -> None:
