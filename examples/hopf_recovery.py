@@ -4,9 +4,11 @@
 
 Parameters are drawn at random; a run of the network with them is the recording, and a fit has to
 find them from its functional connectivity (FC), from how that changes over time (FCD), and from its
-power. The first table says how far off the fits are. The second says how well new runs agree with
-the recording in FC and FCD: those of the fit, beside those of the true parameters, which differ
-from the recording by noise alone, and of the start; mean and standard deviation over all runs.
+power. The first table says how far off the fits are; below it stands by how much fits to several
+recordings of one network differ, since no fit can be better than that. The second says how well new
+runs agree with the recording in FC and FCD: those of the fit, beside those of the true parameters,
+which differ from the recording by noise alone, and of the start; mean and standard deviation over
+all runs.
 """
 
 import argparse
@@ -95,11 +97,28 @@ def show_agreement(found):
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
+def recover(G, sigma, minutes, steps, seed):
+    """A recording, and what is fitted to it."""
+    recorded = record(network(G, sigma), jax.random.key(100 + seed), minutes)
+    result = fitting.fit(
+        Loss(recorded, minutes), network(), FREE, seeds=4, key=jax.random.key(seed), steps=steps,
+        optimizer=optax.adam(optax.cosine_decay_schedule(0.2, steps, 0.05)), progress=False,
+    )  # fmt: skip
+    return recorded, result.model
+
+
+def errors_of(net, G, sigma):
+    """Of coupling and noise, relative to the truth."""
+    return [float(net.coupling.G) / G - 1, float(net.noise.sigma["x"]) / sigma - 1]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="1 draw, 3 steps on short runs")
     options = parser.parse_args()
-    draws, steps, minutes, seeds = (1, 3, 6.0, 2) if options.quick else (20, 60, 20.0, 5)
+    draws, repeats, steps, minutes, seeds = (
+        (1, 1, 3, 6.0, 2) if options.quick else (20, 10, 60, 20.0, 5)
+    )
     begin = time.perf_counter()
     truths = fitting.draw(
         network(),
@@ -109,30 +128,36 @@ def main():
         },
         draws,
     )
-    optimizer = optax.adam(optax.cosine_decay_schedule(0.2, steps, 0.05))
     print("| draw | G (1/s), true | found | sigma (1/sqrt(s)), true | found |")
     print("|---|---|---|---|---|")
     errors, agreements = [], {"the true parameters": [], "the fit": [], "the start": []}
     for i, (G, sigma) in enumerate(zip(*truths.values(), strict=True)):
-        recorded = record(network(G, sigma), jax.random.key(100 + i), minutes)
-        result = fitting.fit(
-            Loss(recorded, minutes), network(), FREE, optimizer=optimizer, steps=steps, seeds=4,
-            key=jax.random.key(i), progress=False,
-        )  # fmt: skip
-        found = float(result.model.coupling.G), float(result.model.noise.sigma["x"])
-        errors.append([found[0] / G - 1, found[1] / sigma - 1])
+        recorded, net = recover(G, sigma, minutes, steps, i)
+        errors.append(errors_of(net, G, sigma))
+        found = [(1 + error) * true for error, true in zip(errors[-1], (G, sigma), strict=True)]
         print(
             f"| {i + 1} | {G * s:.3f} | {found[0] * s:.3f} | {sigma * np.sqrt(s):.4f} | "
             f"{found[1] * np.sqrt(s):.4f} |",
             flush=True,
         )
         keys = jax.random.split(jax.random.key(10_000 + i), seeds)
-        nets = network(G, sigma), result.model, network()
+        nets = network(G, sigma), net, network()
         for net, rows in zip(nets, agreements.values(), strict=True):
             rows.append(agreement(net, recorded, keys, minutes))
     middle, worst = np.median(np.abs(errors), axis=0), np.max(np.abs(errors), axis=0)
     print(f"Relative error of G: median {middle[0]:.1%}, at most {worst[0]:.1%}; "
           f"of the noise: median {middle[1]:.1%}, at most {worst[1]:.1%}")  # fmt: skip
+    mean, spread = np.mean(errors, axis=0), np.std(errors, axis=0)
+    print(f"Mean and SD of the errors: G {mean[0]:+.1%}, {spread[0]:.1%}; "
+          f"noise {mean[1]:+.1%}, {spread[1]:.1%}")  # fmt: skip
+    middling = 1e-3, 6e-4
+    again = [
+        errors_of(recover(*middling, minutes, steps, 1_000 + i)[1], *middling)
+        for i in range(repeats)
+    ]
+    mean, spread = np.mean(again, axis=0), np.std(again, axis=0)
+    print(f"Of {repeats} recordings of one network: G {mean[0]:+.1%}, {spread[0]:.1%}; "
+          f"noise {mean[1]:+.1%}, {spread[1]:.1%}")  # fmt: skip
     show_agreement(agreements)
     print(f"Time: {time.perf_counter() - begin:.0f} s")
 
