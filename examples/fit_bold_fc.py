@@ -54,7 +54,8 @@ class Effort:
     - `global_steps`, `minutes`: of the global fit, and simulated in each step.
     - `closed_steps`: of a regional fit in closed form, by Adam and by BFGS.
     - `regional_steps`, `regional_minutes`: of a regional fit by simulation.
-    - `starts`, `control_starts`: regional fits from different starts, and with `--controls`.
+    - `starts`, `control_starts`: regional fits from near starts; with `--controls`, also from far
+      ones.
     - `test_minutes`, `seeds`: of the noise on which everything is judged.
     """
 
@@ -217,13 +218,22 @@ def jittered(net, key):
     return eqx.tree_at(lambda n: n.node.w, net, w)
 
 
+def scattered(net, key):
+    """The network with a `w` for each region from nearly all over its range."""
+    w = jax.random.uniform(key, net.shape, maxval=0.8)
+    return eqx.tree_at(lambda n: n.node.w, net, w)
+
+
 def regional_fit(weights, values, fc, effort, start):
     """A regional fit in a process of its own, from numbers to numbers.
+
+    The first `effort.starts` begin near the common `w`, the others far from it.
 
     Gives coupling and `w` after the closed form and at the end, and the losses of the simulations.
     """
     key, fc = jax.random.key(start + 1), jnp.asarray(fc)
-    closed = jittered(with_values(network(nmm.Connectome(weights)), values), key)
+    begin = jittered if start < effort.starts else scattered
+    closed = begin(with_values(network(nmm.Connectome(weights)), values), key)
     closed = fit_closed_form(closed, fc, effort, progress=start == 0)
     net, losses = fit_simulated(closed, fc, effort, key, progress=start == 0)
     return values_of(closed), values_of(net), losses
@@ -309,20 +319,20 @@ def show(name, row, only=COLUMNS):
     print(f"| {name} | " + " | ".join(cells) + f" | {rates} |", flush=True)
 
 
-def show_controls(raw, swept, anatomy, starts, fc, effort, key):
-    """The same fit as `anatomy`, a row, on other weights; and whether more `starts` agree."""
+def show_controls(raw, swept, anatomy, fc, effort, key):
+    """The same fit as `anatomy`, a row, on other weights, and from far starts."""
     conns = {"log weights, " + kind: raw.log().surrogate(kind, key=key) for kind in KINDS}
     conns["raw weights, the anatomy"] = raw
     conns |= {"raw weights, " + kind: raw.surrogate(kind, key=key) for kind in KINDS}
     conns["equal weights"] = nmm.Connectome(1 - np.eye(len(raw.weights)))
     nets = {name: network(conn.scale("spectral_radius")) for name, conn in conns.items()}
     with processes() as pool:
-        more = range(len(starts), effort.control_starts)
-        more = [submit(pool, swept, fc, effort, start) for start in more]
+        far = range(effort.starts, effort.starts + effort.control_starts)
+        far = [submit(pool, swept, fc, effort, start) for start in far]
         jobs = {
             name: submit(pool, sweep(net, fc, effort), fc, effort, 0) for name, net in nets.items()
         }
-        starts = np.array([*starts, *(job.result()[1][1] for job in more)])
+        far = [job.result()[1] for job in far]
         fits = {name: job.result()[1] for name, job in jobs.items()}
     show_header("controls: regional fit, first start")
     rows = {"log weights, the anatomy": anatomy}
@@ -330,6 +340,9 @@ def show_controls(raw, swept, anatomy, starts, fc, effort, key):
         (rows[name],), _ = judge(with_values(nets[name], values), [fc], effort)
     for name, row in rows.items():
         show(name, row)
+    for i, values in enumerate(far):
+        (row,), _ = judge(with_values(swept, values), [fc], effort)
+        show(f"log weights, the anatomy, far start {i + 1}", row)
     print("\nMargin of the anatomy in correlation:")
     for name in fits:
         real = f"{'raw' if name.startswith('raw') else 'log'} weights, the anatomy"
@@ -337,23 +350,23 @@ def show_controls(raw, swept, anatomy, starts, fc, effort, key):
             ours, theirs = rows[real]["correlation"], rows[name]["correlation"]
             spread = np.hypot(np.std(ours), np.std(theirs))
             print(f"{np.mean(ours) - np.mean(theirs):+.3f} ± {spread:.3f} over {name}")
-    show_agreement(starts)
+    show_agreement(np.array([w for _, w in far]), "far")
 
 
-def show_agreement(values):
+def show_agreement(values, where):
     """Whether starts agree on which region has which `w`, without which nothing may be said of one.
 
-    All begin near the same network, so that agreement alone shows little.
+    Those that begin near the same network agree easily, which alone shows little.
     """
     pairs = np.corrcoef(values)[np.triu_indices(len(values), 1)]
     between, spreads = np.std(values.mean(axis=0)), np.std(values, axis=0)
     agree = np.mean(spreads) < between
-    verdict = "starts this near do not forbid" if agree else "that forbids"
+    verdict = "does not forbid" if agree else "forbids"
     print(
-        f"\nw of {len(values)} starts: they correlate {np.mean(pairs):.2f} ({pairs.min():.2f} to "
-        f"{pairs.max():.2f}); SD between regions {between:.3f}, between starts "
-        f"{np.mean(spreads):.3f}, the larger of the two in {np.sum(spreads > between)} of "
-        f"{len(spreads)} regions: {verdict} to interpret single regions"
+        f"\nw of {len(values)} {where} starts: they correlate {np.mean(pairs):.2f} "
+        f"({pairs.min():.2f} to {pairs.max():.2f}); SD between regions {between:.3f}, between "
+        f"starts {np.mean(spreads):.3f}, the larger of the two in {np.sum(spreads > between)} of "
+        f"{len(spreads)} regions, which {verdict} to interpret single regions"
     )
 
 
@@ -447,12 +460,12 @@ def main():
         + ", ".join(f"{net.coupling.G:.3f}" for net in regional)
     )
     if len(values) > 1:
-        show_agreement(values)
+        show_agreement(values, "near")
     (anatomy, *_), best = judged["regional fit, G and w of each region, start 1"]
     draw(options.figure, fcs[0], best, [losses for *_, losses in fits], values, conn.labels)
     print(f"Time: {time.perf_counter() - begin:.0f} s", flush=True)
     if options.controls:
-        show_controls(raw, swept, anatomy, values, fcs[0], effort, key)
+        show_controls(raw, swept, anatomy, fcs[0], effort, key)
 
 
 if __name__ == "__main__":
