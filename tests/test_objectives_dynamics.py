@@ -303,6 +303,10 @@ def spectral(empirical, band):
             r"`empirical` must be FCD, \(windows, windows\)",
         ),
         (lambda: objectives.covariance_error(noise, 0 * other), "must have some covariance"),
+        (
+            lambda: jax.jit(lambda x: objectives.covariance_error(x, 0 * other + 0.1))(noise),
+            "must have some covariance",
+        ),
         (lambda: objectives.covariance_error(noise, other[:, :2]), "must hold the same regions"),
         (lambda: objectives.covariance_error(noise, other, lags=()), "at least one lag"),
         (lambda: analysis.lagged_covariance(noise, -1), "`lag` must be at least 0"),

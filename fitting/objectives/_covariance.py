@@ -49,10 +49,11 @@ def covariance_error(
 
     **Raises:**
 
-    - `ValueError`: as `nmm.analysis.lagged_covariance`; the regions differ; the data hold a NaN, or
-        are 0 at some lag.
+    - `ValueError`: as `nmm.analysis.lagged_covariance`; the regions differ; the data hold a NaN or
+        are constant, or a covariance is 0 throughout.
     """
     check_finite(empirical, "empirical")
+    _check_varies(empirical, empirical_is)
     prepare: Any = preprocess or jnp.asarray
     if not lags:
         raise ValueError("`lags` must hold at least one lag, in samples.")
@@ -73,6 +74,15 @@ def covariance_error(
         )
     found, target = in_units_of(target, found, target)
     size = jnp.sum(target**2, axis=(1, 2))
-    if not isinstance(size, Tracer) and not np.all(size > 0):
+    return jnp.mean(jnp.sum((found - target) ** 2, axis=(1, 2)) / jnp.where(size == 0, 1, size))
+
+
+def _check_varies(empirical: ArrayLike, kind: str) -> None:
+    """Refuses data without covariance, which are known while a loss is traced."""
+    if isinstance(empirical, Tracer):
+        return
+    data = np.asarray(empirical)
+    if kind == "series":
+        data = (data - data[:1])[None]
+    if not np.all(np.any(data, axis=tuple(range(1, data.ndim)))):
         raise ValueError("`empirical` must have some covariance at every lag; it is 0.")
-    return jnp.mean(jnp.sum((found - target) ** 2, axis=(1, 2)) / size)
