@@ -98,8 +98,10 @@ def _arrays(model: Any) -> dict[str, Any]:
 
 def _nothing_at(model: Any, path: str) -> str:
     names = list(_arrays(model))
-    closest = difflib.get_close_matches(path, names, n=1)
-    hint = f"Did you mean `{closest[0]}`? " if closest else ""
+    # The same in another case, or without what is in front, before what is spelled alike.
+    closest = [n for n in names if f".{n}".lower().endswith(f".{path}".lower())]
+    closest = closest or difflib.get_close_matches(path, names, n=1)
+    hint = f"Did you mean {' or '.join(f'`{n}`' for n in closest)}? " if closest else ""
     return f"{_obstacle(model, path)} {hint}The paths of this model are {names}."
 
 

@@ -331,6 +331,11 @@ CASES = {
         r"The path `coupling\.g` does not exist\. Did you mean `coupling\.G`\? The paths of this "
         r"model are \['node\.a', .*'noise\.sigma\.y'\]",
     ),
+    "case": (lambda: fit(square, {"b": 1.0, "B": 1.0, "W": 1.0}, ["w"]), r"Did you mean `W`\?"),
+    "last name": (
+        lambda: fit(square, {"x": {"tau": 1.0}, "y": {"tau": 1.0}}, ["tau"]),
+        r"Did you mean `x\.tau` or `y\.tau`\?",
+    ),
     "None": (
         lambda: fit(variance, nmm.Network(nmm.Hopf(), WEIGHTS), ["noise.sigma"]),
         r"The path `noise\.sigma` does not exist, since `noise` is None\.",
