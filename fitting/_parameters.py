@@ -51,9 +51,12 @@ class Parameters(eqx.Module):
         """The values that these numbers stand for."""
         values = {p: c.from_unconstrained(x[p]) for p, c in self.moved.items()}
         return {
-            p: c.scale * values[c.to] if isinstance(c, Tied) else values[p]
+            p: self._follow(p, c, values[c.to]) if isinstance(c, Tied) else values[p]
             for p, c in self.constraints.items()
         }
+
+    def _follow(self, path: str, tied: Tied, value: Array) -> Array:
+        return jnp.broadcast_to(tied.scale * value, _paths.read(self.model, path)[path].shape)
 
     def reported(self, x: Mapping[str, Array]) -> dict[str, Array]:
         """The values, and the coefficients of those that follow maps, as `path.a` and `path.b`."""
@@ -137,7 +140,14 @@ def free_parameters(model: Any, free: Free) -> Parameters:
                     f"`{path}` should be tied to a free parameter, one of {list(start)}, got "
                     f"{constraint.to!r}."
                 )
-            start[path] = constraint.scale * start[constraint.to]
+            own, value = _paths.read(model, path)[path], start[constraint.to]
+            if own.ndim and value.ndim and own.shape != value.shape:
+                raise ValueError(
+                    f"`{path}` should have the shape of `{constraint.to}` that it is tied to, "
+                    f"{value.shape}, or one of the two should be a scalar, got {own.shape}."
+                )
+            shape = jnp.broadcast_shapes(own.shape, value.shape)
+            start[path] = jnp.broadcast_to(constraint.scale * value, shape)
     return Parameters(_paths.replace(model, start), constraints, units)
 
 

@@ -322,6 +322,8 @@ class Regression(AbstractConstraint):
 class Tied(eqx.Module):
     """Follows another free parameter: the two have one value.
 
+    Tied to a scalar it keeps its shape; a scalar that is tied to regional values becomes regional.
+
     ```python
     free = {"node.tau_e": fitting.Positive(), "node.tau_i": fitting.Tied("node.tau_e")}
     ```
@@ -330,10 +332,18 @@ class Tied(eqx.Module):
 
     - `to`: the path of the other one.
     - `scale`: how many times as large as that this one is.
+
+    **Raises:**
+
+    - `ValueError` if `scale` is not finite.
     """
 
     to: str = eqx.field(static=True)
     scale: float = eqx.field(default=1.0, converter=float)
+
+    def __check_init__(self) -> None:
+        if not np.isfinite(self.scale):
+            raise ValueError(f"`scale` should be finite, got {self.scale}.")
 
     def __repr__(self) -> str:
         return f"Tied({self.to!r}{'' if self.scale == 1 else f', scale={self.scale:g}'})"

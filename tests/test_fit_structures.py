@@ -65,6 +65,16 @@ def test_what_is_free_prints_as_a_table_and_follows_patterns_and_filters():
     ]
 
 
+def test_what_is_tied_keeps_its_shape_or_becomes_regional():
+    model = {"one": jnp.asarray(1.0), "two": jnp.asarray(2.0), "many": jnp.ones(3)}
+    parameters = free_parameters(model, {"one": Real(), "many": Tied("one", scale=2.0)})
+    np.testing.assert_array_equal(parameters.start["many"], [2, 2, 2])
+    x = {"one": jnp.asarray(5.0)}
+    np.testing.assert_array_equal(parameters.model_at(x)["many"], [10, 10, 10])
+    parameters = free_parameters(model, {"many": Real(), "two": Tied("many")})
+    assert parameters.model_at({"many": 3 * jnp.ones(3)})["two"].shape == (3,)
+
+
 def test_coefficients_of_maps_are_reported_with_their_errors():
     centred = SCORES - SCORES.mean()
 
@@ -98,6 +108,8 @@ def test_coefficients_of_maps_are_reported_with_their_errors():
         (lambda: {"w": Regression([1.0, 1.0, 1.0])}, "`maps` should be finite"),
         (lambda: {"w": Regression([0.0, 1.0, 5.0])}, r"`w` should start inside of Regression\("),
         (lambda: {"w": Tied("b"), "a": Real()}, r"`w` should be tied to .*, one of \['a'\]"),
+        (lambda: {"w": Tied("m"), "m": Real()}, r"`w` should have the shape of `m` .*, got \(3,\)"),
+        (lambda: {"w": Tied("a", scale=np.inf), "a": Real()}, "`scale` should be finite, got inf"),
     ),
 )
 def test_structures_that_do_not_fit_are_refused(free, message, monkeypatch):
