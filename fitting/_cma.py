@@ -15,7 +15,7 @@ from nmm._extras import require
 
 from ._devices import one_by_one
 from ._loop import AbstractMethod, Row
-from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split
+from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split, with_parts
 from ._non_finite import OnNonFinite, noted, report
 from ._parameters import Parameters
 
@@ -67,7 +67,7 @@ def _population(shared: tuple[Loss, Parameters, Any, int], x: PyTree) -> dict[st
     def one(x: PyTree) -> dict[str, Any]:
         value, parts = split(mean_over_seeds(loss, parameters.model_at(x), key, seeds))
         parts.pop(RESIDUALS, None)
-        return {LOSS: value, **parameters.reported(x), **parts}
+        return with_parts({LOSS: value, **parameters.reported(x)}, parts)
 
     return jax.vmap(one)(x)
 

@@ -146,6 +146,7 @@ def fit(
         training = Training(loss, parameters, optimizer, fresh_noise, chosen, seeds)
         method = Descent(training, key, on_non_finite, float(memory) if mode == "auto" else None)
     elif isinstance(optimizer, CMA):
+        mode = "auto"  # There are no gradients.
         method = Search(loss, parameters, optimizer, key, fresh_noise, seeds, on_non_finite)
     else:
         method = Solver(loss, parameters, optimizer, key, mode, seeds, on_non_finite)

@@ -19,7 +19,7 @@ from ._constraints import AbstractConstraint
 from ._fit import fit, loss_on_other_noise
 from ._fit_result import FitResult, lowest, model_in, outcome_of
 from ._fits import Fits
-from ._loss import LOSS, RESIDUALS, Loss, call, check_call, split
+from ._loss import LOSS, RESIDUALS, Loss, call, check_call, split, with_parts
 from ._parameters import Free, Parameters, free_parameters
 from ._structures import Regression, Tied
 
@@ -130,7 +130,7 @@ def _score(values: Mapping[str, Array], rest: Any) -> dict[str, Array]:
     model = _paths.replace(model, values)
     value, parts = split(call(lambda model, *key: loss(model, data, *key), model, key))
     parts.pop(RESIDUALS, None)
-    return {LOSS: value, **parts}
+    return with_parts({LOSS: value}, parts, _EACH, *values)
 
 
 @eqx.filter_custom_vjp
@@ -247,6 +247,7 @@ def fit_group(
         group_loss, _Group(parameters.model, values), every, key=key, checkpoint=checkpoint,
         **options,
     )  # fmt: skip
+    result.provenance.options.update(subjects=len(subjects), shared=common, spread=spread)
     fits = tuple(_of_subject(result, parameters, i) for i in range(len(subjects)))
     losses = np.array([fit.history[LOSS][-1] if fit.history else np.nan for fit in fits], float)
     failed = [name for name, loss in zip(names, losses, strict=True) if not np.isfinite(loss)]

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -81,11 +81,37 @@ def split(output: Any) -> tuple[Float[Array, ""], dict[str, Array]]:
 
 
 def outputs(output: Any) -> dict[str, Array]:
-    """All that a loss returns, by name; it may return anything made of arrays."""
+    """All that a loss returns, by name; it may return anything made of arrays.
+
+    **Raises:**
+
+    - `TypeError` if there is none.
+    """
     if _is_pair(output):
         value, parts = output
-        return {LOSS: jnp.asarray(value), **flatten(parts, LOSS)}
-    return flatten(output, LOSS)
+        return with_parts({LOSS: jnp.asarray(value)}, flatten(parts, LOSS))
+    named = flatten(output, LOSS)
+    if not named:
+        raise TypeError(f"`loss` should return at least one array, got {output!r}.")
+    return named
+
+
+def with_parts(
+    own: Mapping[str, Array], parts: Mapping[str, Array], *others: str
+) -> dict[str, Array]:
+    """A row of what a fit reports of its own, and of the parts of the loss.
+
+    **Raises:**
+
+    - `ValueError` if a part has a name of these, or of `others`.
+    """
+    taken = [*own, *others]
+    if not parts.keys().isdisjoint(taken):
+        raise ValueError(
+            f"The parts of the loss should have names of their own, other than {taken}, got "
+            f"{list(parts)}."
+        )
+    return {**own, **parts}
 
 
 def message(error: Exception) -> str:

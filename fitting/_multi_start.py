@@ -110,7 +110,7 @@ def multi_start(
         )
         folder = Folder(checkpoint, identity, shared=True)
     reached, rows, outcome = run(method, steps, folder=folder, every=every, progress=progress)
-    options["mode"] = method.training.mode
+    provenance.options["mode"] = method.training.mode
     fits, losses = [], []
     for i in range(options["starts"]):
         begin, end = (_one_of(y, i) for y in (x, x if reached is None else reached))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import math
 import platform
 import time
 from collections.abc import Mapping
@@ -66,6 +67,8 @@ class Provenance:
 
     def sentence(self, model: Any) -> str:
         """What was done, for a paper."""
+        if "subjects" in self.options:  # The model of a group holds that of its subjects.
+            model = getattr(model, "shared", model)
         node = getattr(model, "node", model)
         regions = "".join(f" of {n} regions" for n in getattr(model, "shape", ())[:1])
         what = f"A {type(node).__name__} model{regions}"
@@ -74,7 +77,7 @@ class Provenance:
         by = str(self.options["optimizer"])
         packages = ["nmm", "jax", "diffrax"] + [n for n in _METHODS if _METHODS[n] in by]
         versions = ", ".join(f"{name} {self.versions[name]}" for name in packages)
-        how = f"{what} was fitted by {by} with {versions}"
+        how = f"{what} was fitted{self._side_by_side()} by {by} with {versions}"
         if self.options.get("mode") in ("forward", "reverse"):
             how += f", with gradients by {self.options['mode']}-mode differentiation"
         if self.key is None:
@@ -82,6 +85,22 @@ class Provenance:
         noise = "drawn anew in each step" if self.options.get("fresh_noise") else "kept"
         seeds = self.options.get("seeds", 1)
         return f"{how}; noise was {noise}" + (f", {seeds} draws a step." if seeds > 1 else ".")
+
+    def _side_by_side(self) -> str:
+        """From how many starts, or to how many subjects."""
+        text, options = "", self.options
+        if "starts" in options:
+            text = f" from {options['starts']} starts"
+        if options.get("prune_every") is not None:
+            text += f" (the worse half of which was given up every {options['prune_every']} steps)"
+        if "subjects" in options:
+            text = f" to {options['subjects']} subjects"
+            shared = ", ".join(options["shared"])
+            pulled = math.isfinite(options["spread"])
+            said = [f"{shared} in common"] if shared else []
+            said += [f"the others pulled together by a spread of {options['spread']:g}"] * pulled
+            text += f" (with {', '.join(said)})" if said else ""
+        return text
 
     def details(self) -> str:
         """How to do it again, for a paper."""

@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 
 from ._checkpoint import strong
 from ._loop import AbstractMethod, Row
-from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split
+from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split, with_parts
 from ._non_finite import OnNonFinite, noted, raised, report, row_of_nan
 from ._parameters import Parameters
 
@@ -31,7 +31,7 @@ class _Problem(eqx.Module):
         output = mean_over_seeds(self.loss, self.parameters.model_at(x), self.key, self.seeds)
         value, parts = split(output)
         residuals = parts.pop(RESIDUALS, None)
-        row = {LOSS: value, **values, **parts}
+        row = with_parts({LOSS: value, **values}, parts)
         if not self.squares:
             return value, row
         if residuals is None:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from nmm._custom_types import Key
 
 from ._gradient import Mode, value_and_gradient
-from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split
+from ._loss import LOSS, RESIDUALS, Loss, mean_over_seeds, split, with_parts
 from ._parameters import Parameters
 
 
@@ -72,17 +72,12 @@ class Training(eqx.Module):
         new_x = optax.apply_updates(x, updates)
         own = {LOSS: value, "gradient_norm": jnp.linalg.norm(ravel_pytree(gradient)[0])}
         own |= self.parameters.reported(x)
-        if own.keys() & parts.keys():
-            raise ValueError(
-                f"The parts of the loss should have names of their own, other than {list(own)}, "
-                f"got {list(parts)}."
-            )
         finite = {
             "loss": jnp.isfinite(value),
             "gradient": _finite(gradient),
             "update": _finite(updates),
         }
-        record = Record(own | parts, finite)
+        record = Record(with_parts(own, parts), finite)
         new_x, new_state = jax.tree.map(
             lambda new, old: jnp.where(record.good, new, old), (new_x, new_state), (x, state)
         )

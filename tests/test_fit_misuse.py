@@ -1,6 +1,7 @@
 """Arguments that do not fit are named."""
 
 import jaxtyping
+import optimistix
 import pytest
 from small_fits import KEY, MODEL, noisy, square
 
@@ -8,6 +9,12 @@ import fitting
 from fitting import Real, Tied
 
 STARTS = {"a": [1.0, 2.0]}
+
+
+def named_alike(model, data=0.0):
+    return model["a"] + data, {"a": 1.0}
+
+
 MISUSE = {
     "optimizer": (
         lambda: fitting.multi_start(square, MODEL, ["a"], optimizer=fitting.CMA()),
@@ -39,6 +46,26 @@ MISUSE = {
     "shared": (
         lambda: fitting.fit_group(lambda model, data: 0.0, MODEL, ["a"], [1.0], shared=["c"]),
         r"`shared` should name free parameters, of \['a'\], got \['c'\]",
+    ),
+    "parts, Optimistix": (
+        lambda: fitting.fit(named_alike, MODEL, ["a"], optimizer=optimistix.BFGS(1e-3, 1e-3)),
+        r"names of their own, other than \['loss', 'a'\]",
+    ),
+    "parts, CMA": (
+        lambda: fitting.fit(named_alike, MODEL, ["a"], optimizer=fitting.CMA()),
+        r"names of their own, other than \['loss', 'a'\]",
+    ),
+    "parts, group": (
+        lambda: fitting.fit_group(named_alike, MODEL, ["a"], [1.0]),
+        r"names of their own, other than \['loss', 'subjects', 'a'\]",
+    ),
+    "parts, sweep": (
+        lambda: fitting.sweep(lambda model: (1.0, {"loss": 2.0}), MODEL, STARTS),
+        r"names of their own, other than \['loss'\], got \['loss'\]",
+    ),
+    "no loss, sweep": (
+        lambda: fitting.sweep(lambda model: None, MODEL, STARTS),
+        "`loss` should return at least one array, got None",
     ),
 }
 

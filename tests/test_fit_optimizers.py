@@ -108,7 +108,7 @@ def test_a_result_survives_an_error_at_its_end():
 )
 def test_other_optimisers_say_where_they_are_not_finite(optimizer):
     def loss(model):
-        return objectives.residuals(a=(1.0, jnp.log(model["a"] - 5)))
+        return objectives.residuals(error=(1.0, jnp.log(model["a"] - 5)))
 
     options = {"optimizer": optimizer, "steps": 3}
     with pytest.warns(UserWarning, match="in step 0, at a = 1"):
@@ -120,7 +120,7 @@ def test_other_optimisers_say_where_they_are_not_finite(optimizer):
 
 def test_least_squares_minimise_the_mean_over_seeds():
     def loss(model, key):
-        return objectives.residuals(a=(1.0, model["a"] * jnp.arange(1.0, 3.0) - jr.normal(key)))
+        return objectives.residuals(error=(1.0, model["a"] * jnp.arange(1.0, 3.0) - jr.normal(key)))
 
     solver = optimistix.LevenbergMarquardt(1e-10, 1e-10)
     options = {"key": KEY, "seeds": 3, "steps": 20}

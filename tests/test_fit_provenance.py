@@ -69,3 +69,24 @@ def test_a_result_says_where_it_comes_from():
     said_of_it = ("Optax's adam(b1=0.9", "learning rate 0.05", "a (Positive())", "0-7")
     for said in (*said_of_it, found.data["data"]):
         assert said in text
+
+
+def test_paragraphs_say_from_how_many_starts_and_to_how_many_subjects():
+    def loss(model, data=1.0):
+        return (model["a"] - data) ** 2 + model["b"] ** 2
+
+    starts = quiet(fitting.multi_start, loss, MODEL, ["a"], starts=4, prune_every=2, steps=3)
+    said = "fitted from 4 starts (the worse half of which was given up every 2 steps) by Optax's"
+    assert said in starts.best.methods() and "by forward-mode" in starts.best.methods()
+    fits, group = quiet(
+        fitting.fit_group, loss, MODEL, ["a", "b"], [1.0, 2.0], shared=["b"], spread=0.5, steps=1
+    )
+    for text in (group.methods(), fits["0"].methods()):
+        assert text.startswith(
+            "A dict model was fitted to 2 subjects (with b in common, the others pulled together "
+            "by a spread of 0.5) by Optax's"
+        )
+    search = quiet(
+        fitting.fit, loss, MODEL, ["a"], steps=1, mode="reverse", optimizer=fitting.CMA()
+    )
+    assert "differentiation" not in search.methods()
