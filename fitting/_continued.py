@@ -14,6 +14,9 @@ from nmm._extras import require
 
 from ._axes import Axes, make_axes, write
 from ._loss import LOSS, outputs
+from ._parameters import summary
+from ._sweep_result import range_of
+from ._truncated import result_and_state
 
 
 class ContinuedSweep(eqx.Module):
@@ -52,8 +55,12 @@ class ContinuedSweep(eqx.Module):
         **Returns:**
 
         The lowest and the highest of these values; NaN if there is none.
+
+        **Raises:**
+
+        - `ValueError` if there is no such result.
         """
-        up, down = self.up[name], self.down[name]
+        up, down = self._scalars(name)
         finite = np.isfinite([up, down])
         span = np.ptp(np.array([up, down])[finite]) if finite.any() else 0.0
         with np.errstate(invalid="ignore"):
@@ -70,17 +77,37 @@ class ContinuedSweep(eqx.Module):
 
         **Raises:**
 
+        - `ValueError` if there is no such result.
         - `ModuleNotFoundError` without matplotlib: `pip install nmm[plot]`.
         """
+        both = self._scalars(name)
         if ax is None:
             ax = require("matplotlib.pyplot", "plot").subplots(layout="constrained")[1]
-        for values, label, marker in ((self.up[name], "up", "^"), (self.down[name], "down", "v")):
+        for values, label, marker in zip(both, ("up", "down"), "^v", strict=True):
             ax.plot(self.values, values, marker=marker, markersize=4, linewidth=1, label=label)
         unit = self.axes.units[self.path]
         label = self.path if unit in ("", "1") else f"{self.path} ({unit})"
         ax.set(xlabel=label, ylabel=name)
         ax.legend(frameon=False)
         return ax.figure
+
+    def _scalars(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        scalars = [n for n, values in self.up.items() if values.ndim == 1]
+        if name not in scalars:
+            raise ValueError(
+                f"`name` should be a result of one number a value, one of {scalars}, got {name!r}."
+            )
+        return self.up[name], self.down[name]
+
+    def __repr__(self) -> str:
+        unit = self.axes.units[self.path]
+        over = f"{self.path}{f' [{unit}]' if unit else ''}: {summary(self.values)}"
+        lines = [f"ContinuedSweep: up and down over {over}"]
+        for name, up in self.up.items():
+            lines.append(
+                f"{name} {up.shape[1:]}: up {range_of(up)}, down {range_of(self.down[name])}"
+            )
+        return "\n  ".join(lines)
 
 
 def continued_sweep(
@@ -125,6 +152,7 @@ def continued_sweep(
     **Raises:**
 
     - `ValueError`, naming the path, for one that does not exist or values that do not fit.
+    - `TypeError` if `run` returns something else.
     """
     axes = make_axes(model, {path: values}, "grid")
     found = jax.device_get(_both_ways(run, axes, jax.tree.map(jnp.asarray, y0), key))
@@ -144,7 +172,7 @@ def _both_ways(run: Callable[..., Any], axes: Axes, y0: Any, key: Key | None) ->
     def step(y: Any, inputs: Any) -> tuple[Any, dict[str, Any]]:
         n, value = inputs
         given = () if key is None else (jax.random.fold_in(key, n),)
-        result, y = run(write(axes.model, {path: value}), y, *given)
+        result, y = result_and_state(run(write(axes.model, {path: value}), y, *given), y)
         return y, outputs(result)
 
     return jax.lax.scan(step, y0, (jnp.arange(len(order)), order))[1]

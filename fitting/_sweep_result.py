@@ -179,11 +179,12 @@ class SweepResult(eqx.Module):
             unit = self.axes.units[path]
             lines.append(f"over {path}{f' [{unit}]' if unit else ''}: {summary(values)}")
         for name, values in self.values.items():
-            lines.append(f"{name} {values.shape[len(self.axes.shape) :]}: {_range(values)}")
+            lines.append(f"{name} {values.shape[len(self.axes.shape) :]}: {range_of(values)}")
         return "\n  ".join(lines)
 
 
-def _range(values: np.ndarray) -> str:
+def range_of(values: np.ndarray) -> str:
+    """The finite ones of some results, in a few words."""
     finite = values[np.isfinite(values)]
     text = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "no finite value"
     return text if finite.size == values.size else f"{text}, {values.size - finite.size} non-finite"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -52,14 +53,32 @@ def truncated(
     **Raises:**
 
     - `ValueError` if `windows` is below 1.
+    - `TypeError` if `run` returns something else.
     """
     if windows < 1:
         raise ValueError(f"`windows` should be at least 1, got {windows}.")
 
     def step(y: Any, n: Any) -> tuple[Any, Any]:
         given = () if key is None else (jax.random.fold_in(key, n),)
-        result, y = run(model, jax.lax.stop_gradient(y), *given)
+        result, y = result_and_state(run(model, jax.lax.stop_gradient(y), *given), y)
         return y, result
 
     y1, results = jax.lax.scan(step, jax.tree.map(jnp.asarray, y0), jnp.arange(windows))
     return results, y1
+
+
+def result_and_state(returned: Any, like: Any) -> tuple[Any, Any]:
+    """What a run returns.
+
+    **Raises:**
+
+    - `TypeError` if it is no pair of a result and a state.
+    """
+    structure = jax.tree.structure(like)
+    pair = isinstance(returned, tuple) and len(returned) == 2
+    if not pair or jax.tree.structure(returned[1]) != structure:
+        raise TypeError(
+            "`run` should return a pair of its results and the state to go on from, which is made "
+            f"like `y0`, {structure}; got {eqx.tree_pformat(returned)}."
+        )
+    return returned

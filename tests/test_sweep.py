@@ -280,6 +280,24 @@ def test_hysteresis_of_the_cubic_ends_at_its_folds():
     assert low == rates[0] and high == loop.hysteresis()[1]  # NaN in one direction alone differs.
     none = {"loss": np.full(101, np.nan)}
     assert np.all(np.isnan(fitting.ContinuedSweep(loop.axes, none, none).hysteresis()))
+    text = repr(loop).splitlines()
+    assert text[0].startswith("ContinuedSweep: up and down over rate [1/ms]: ")
+    assert text[1].startswith("  loss (): up -1.191 to 1.191, down")
+    with pytest.raises(ValueError, match=r"`name` .*, one of \['loss'\], got 'x'"):
+        loop.plot("x")
+
+
+@pytest.mark.parametrize(
+    "returned", (lambda y: y.x, lambda y: (y.x, y.x)), ids=("no pair", "no state")
+)
+def test_runs_that_give_no_state_to_go_on_from_are_refused(returned, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    y0 = Cubic().initial_state()
+    message = "`run` should return a pair of its results and the state .* like `y0`"
+    with pytest.raises(TypeError, match=message):
+        fitting.continued_sweep(lambda model, y: returned(y), Cubic(), "rate", [0.0, 1.0], y0)
+    with pytest.raises(TypeError, match=message):
+        fitting.truncated(lambda model, y: returned(y), Cubic(), y0, 2)
 
 
 @pytest.mark.parametrize("method", ("sobol", "latin_hypercube"))
