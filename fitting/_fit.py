@@ -130,6 +130,7 @@ def fit(
     parameters = free_parameters(model, free)
     check_call(loss, key is not None)
     check_key(key)
+    check_seeds(seeds, key)
     before = None
     if start is not None:
         stage = Stage.of(start)
@@ -185,6 +186,15 @@ def loss_on_other_noise(loss: Loss, model: Any, key: Key, part: str = LOSS) -> A
             stacklevel=3,
         )
         return None
+
+
+def check_seeds(seeds: int, key: Key | None) -> None:
+    """Refuses several draws of no noise."""
+    if seeds > 1 and key is None:
+        raise ValueError(
+            f"`seeds` should be 1 without a `key`, as without noise all draws are the same, got "
+            f"{seeds}."
+        )
 
 
 def check_options(mode: str = "auto", on_non_finite: str = "stop", **counts: int) -> None:

@@ -1,5 +1,6 @@
 """Fits of many subjects in one program: each by itself, or with what they share."""
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -206,7 +207,8 @@ def fit_group(
     - `shared`: the paths that all subjects have in common; each has its own value of the others.
     - `spread`: if given, subjects are pulled to their mean as if their unconstrained numbers were
         normal with this standard deviation (hierarchical), in units of the mean loss.
-    - `key`, `checkpoint`, `options`: as in `fitting.fit`.
+    - `key`, `checkpoint`, `options`: as in `fitting.fit`, but no `start` and no method for least
+        squares.
 
     **Returns:**
 
@@ -224,6 +226,7 @@ def fit_group(
         raise ValueError("`data` should hold at least one subject.")
     if not spread > 0:
         raise ValueError(f"`spread` should be positive, got {spread}.")
+    _check_options(**options)
     parameters = free_parameters(model, free)
     check_call(loss, key is not None, "model", "data")
     tied = [path for path, c in parameters.constraints.items() if isinstance(c, Tied)]
@@ -247,6 +250,10 @@ def fit_group(
         group_loss, _Group(parameters.model, values), every, key=key, checkpoint=checkpoint,
         **options,
     )  # fmt: skip
+    units = {path: parameters.units[path.partition(".")[2]] for path in every}
+    result = dataclasses.replace(
+        result, parameters=dataclasses.replace(result.parameters, units=units)
+    )
     result.provenance.options.update(subjects=len(subjects), shared=common, spread=spread)
     fits = tuple(_of_subject(result, parameters, i) for i in range(len(subjects)))
     losses = np.array([fit.history[LOSS][-1] if fit.history else np.nan for fit in fits], float)
@@ -258,6 +265,19 @@ def fit_group(
         other = loss_on_other_noise(group_loss, result.model, fresh, part=_EACH)
         losses = np.full_like(losses, np.nan) if other is None else np.mean(other, axis=0)
     return Fits(fits, losses, names, "subject"), result
+
+
+def _check_options(start: Any = None, optimizer: Any = None, **others: Any) -> None:
+    del others
+    import optimistix
+
+    if start is not None:
+        raise ValueError("`start` should be left out in a group, whose subjects have data each.")
+    if isinstance(optimizer, optimistix.AbstractLeastSquaresSolver):
+        raise TypeError(
+            "`optimizer` should be a minimiser in a group, whose loss is a mean and no longer has "
+            f"residuals, such as `optimistix.BFGS(1e-6, 1e-6)`, got {optimizer!r}."
+        )
 
 
 def _batches(subjects: list[Any]) -> tuple[tuple[tuple[int, ...], Any], ...]:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -74,8 +75,8 @@ def split(output: Any) -> tuple[Float[Array, ""], dict[str, Array]]:
     value, parts = output if _is_pair(output) else (output, {})
     if not is_array_like(value) or jnp.shape(value) != ():
         raise TypeError(
-            "`loss` should return a real scalar, or a pair of that and a dict of arrays, got "
-            f"(arrays shown by their shapes) {jax.tree.map(jnp.shape, output)}."
+            "`loss` should return a real scalar, a float, or a pair of that and a dict of arrays, "
+            f"got {eqx.tree_pformat(output)}."
         )
     return jnp.asarray(value), flatten(parts, LOSS)
 

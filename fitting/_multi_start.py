@@ -16,7 +16,7 @@ from nmm.integrate._problem import check_key
 
 from ._checkpoint import Folder
 from ._constraints import Interval
-from ._fit import check_options, loss_on_other_noise
+from ._fit import check_options, check_seeds, loss_on_other_noise
 from ._fit_result import collect, outcome_of
 from ._fits import Fits
 from ._gradient import Mode
@@ -93,6 +93,7 @@ def multi_start(
     parameters = free_parameters(model, free)
     check_call(loss, key is not None)
     check_key(key)
+    check_seeds(seeds, key)
     x = _starts(parameters, starts, seed)
     chosen = "reverse" if mode == "auto" else mode
     training = Training(loss, parameters, optimizer, fresh_noise, chosen, seeds)

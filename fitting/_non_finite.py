@@ -15,6 +15,7 @@ from ._parameters import summary
 OnNonFinite: TypeAlias = Literal["stop", "skip", "shrink", "raise"]
 
 _ADVICE = "Try a smaller learning rate, or tighter constraints."
+_ADVICE_AT_START = "Try another start, a smaller learning rate, or tighter constraints."
 
 
 def listed(values: Mapping[str, Any]) -> str:
@@ -34,9 +35,10 @@ def report(problem: str, n: int, values: Mapping[str, Any], do: OnNonFinite) -> 
     - `FloatingPointError` instead, if that was asked for.
     """
     problem = f"{problem} in step {n}, at {listed(values)}."
+    advice = _ADVICE if n else _ADVICE_AT_START
     if do == "raise":
-        raise FloatingPointError(f"{problem} {_ADVICE}")
-    warnings.warn(f"{problem} {_ADVICE}", stacklevel=5)
+        raise FloatingPointError(f"{problem} {advice}")
+    warnings.warn(f"{problem} {advice}", stacklevel=5)
     return f"stopped: {problem}"
 
 

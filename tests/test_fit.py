@@ -375,7 +375,12 @@ CASES = {
     ),
     "vector loss": (
         lambda: fit(lambda m: jnp.ones(3) * m["a"], point(), ["a"]),
-        r"`loss` should return a real scalar, or a pair .* got \(arrays shown by.*\) \(3,\)",
+        r"`loss` should return a real scalar, a float, or a pair .* got f64\[3\]\.",
+    ),
+    "count": (lambda: fit(lambda m: jnp.sum(m["a"] > 0), point(), ["a"]), r"got i64\[\]\."),
+    "seeds": (
+        lambda: fit(square, point(), ["a"], seeds=4),
+        "`seeds` should be 1 without a `key`, as without noise all draws are the same, got 4",
     ),
     "no loss": (lambda: fit(lambda m: None, point(), ["a"]), "`loss` should return a real scalar"),
     "parts": (

@@ -7,6 +7,7 @@ import optax
 import optimistix
 import pytest
 from small_fits import KEY, MODEL, SCORES, quiet
+from tiny import Relax
 
 import fitting
 from fitting import Interval, Real, Regression
@@ -80,3 +81,10 @@ def test_each_subject_of_a_group_has_slopes_of_its_own_on_a_map():
     table = fits.to_xarray()
     np.testing.assert_allclose(table["v.a"].sel(subject="y"), 3, atol=1e-4)
     np.testing.assert_allclose(table["v.b"].squeeze("v_map"), [0.5, -1.0], atol=1e-4)
+
+
+def test_the_table_of_a_group_has_units():
+    _, group = quiet(
+        fitting.fit_group, lambda m, data: m.rate * data, Relax(), ["rate"], [1.0], steps=1
+    )
+    assert group.parameters.units == {"own.rate": "1/ms"} and "  1/ms  " in repr(group)

@@ -59,6 +59,16 @@ MISUSE = {
         lambda: fitting.fit_group(named_alike, MODEL, ["a"], [1.0]),
         r"names of their own, other than \['loss', 'subjects', 'a'\]",
     ),
+    "group, least squares": (
+        lambda: fitting.fit_group(
+            square, MODEL, ["a"], [1.0], optimizer=optimistix.GaussNewton(1e-3, 1e-3)
+        ),
+        "`optimizer` should be a minimiser in a group, .* got GaussNewton",
+    ),
+    "group, start": (
+        lambda: fitting.fit_group(square, MODEL, ["a"], [1.0], start=square),
+        "`start` should be left out in a group",
+    ),
     "parts, sweep": (
         lambda: fitting.sweep(lambda model: (1.0, {"loss": 2.0}), MODEL, STARTS),
         r"names of their own, other than \['loss'\], got \['loss'\]",
