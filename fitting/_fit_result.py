@@ -156,6 +156,12 @@ def model_in(parameters: Parameters, history: dict[str, Any], n: int) -> Any:
     return _paths.replace(parameters.model, values)
 
 
+def last_finite(parameters: Parameters, history: dict[str, Any]) -> Any:
+    """The model of the last step of a history with a finite loss, or else that at the start."""
+    finite = np.flatnonzero(np.isfinite(history.get(LOSS, np.empty(0))))
+    return model_in(parameters, history, int(finite[-1])) if finite.size else parameters.model
+
+
 def outcome_of(rows: list[dict[str, Any]], outcome: str) -> str:
     """How one of several fits ended: as all did, unless it was not finite from some step on."""
     bad = [not np.isfinite(row[LOSS] + row.get("gradient_norm", 0.0)) for row in rows]

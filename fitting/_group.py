@@ -18,7 +18,7 @@ from nmm._custom_types import Key
 from . import _paths
 from ._constraints import AbstractConstraint
 from ._fit import fit, loss_on_other_noise
-from ._fit_result import FitResult, lowest, model_in, outcome_of
+from ._fit_result import FitResult, last_finite, lowest, outcome_of
 from ._fits import Fits
 from ._loss import LOSS, RESIDUALS, Loss, call, check_call, split, with_parts
 from ._parameters import Free, Parameters, free_parameters
@@ -313,6 +313,5 @@ def _of_subject(result: FitResult, parameters: Parameters, i: int) -> FitResult:
     best, best_loss = lowest(parameters, history)
     model = result.model.subject({path: values[i] for path, values in result.model.own.items()})
     if outcome != result.outcome:
-        finite = np.flatnonzero(np.isfinite(history[LOSS]))
-        model = model_in(parameters, history, int(finite[-1])) if finite.size else parameters.model
+        model = last_finite(parameters, history)
     return FitResult(parameters, model, best, best_loss, history, outcome, result.provenance)

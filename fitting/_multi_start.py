@@ -1,5 +1,6 @@
 """One fit from many starts, side by side."""
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from nmm.integrate._problem import check_key
 from ._checkpoint import Folder
 from ._constraints import Interval
 from ._fit import check_options, check_seeds, loss_on_other_noise
-from ._fit_result import collect, outcome_of
+from ._fit_result import collect, last_finite, outcome_of
 from ._fits import Fits
 from ._gradient import Mode
 from ._loop import run
@@ -55,7 +56,8 @@ def multi_start(
     ```
 
     A start that is not finite stays where it is, one whose loss raises an error is given up, and
-    neither stops another: see the `outcome` of each. Pass `throw=False` to `nmm.simulate` in the
+    neither stops another: see the `outcome` of each; its `model` is the last one with a finite
+    loss. Pass `throw=False` to `nmm.simulate` in the
     loss: it is faster, since no step has to run twice.
 
     **Arguments:**
@@ -120,10 +122,13 @@ def multi_start(
         own = own[: next((n for n, row in enumerate(own) if _absent(row, parameters)), len(own))]
         whole = len(own) == len(rows)
         ended = outcome_of(own, outcome if whole else f"given up after {len(own)} steps")
-        fits.append(collect(mine, end, own, ended, provenance.after(began)))
+        fit = collect(mine, end, own, ended, provenance.after(began))
         # Those that were given up, or failed, are not to be compared with the others.
         finite = whole and len(own) and np.isfinite(own[-1][LOSS])
         losses.append(own[-1][LOSS] if finite else np.nan)
+        fits.append(
+            fit if finite else dataclasses.replace(fit, model=last_finite(mine, fit.history))
+        )
     if key is not None and rows and outcome != "interrupted":
         fresh = jax.random.fold_in(key, steps)
         for i in np.flatnonzero(np.isfinite(losses)):

@@ -83,7 +83,7 @@ class SideBySide(AbstractMethod):
                 ),
             )
             self.automatic = False
-        # The last model of each fit whose loss was finite, also of fits given up.
+        # The last are those that each fit has reached, also fits that were given up.
         return np.arange(count), *jax.device_get((x, state, x))
 
     def reached(self, carry: Any) -> PyTree:

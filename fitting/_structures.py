@@ -310,10 +310,9 @@ class Regression(AbstractConstraint):
     def contains(self, value: Float[Array, "..."]) -> Bool[Array, "..."]:
         _check_same_shape("maps", Fixed(self.maps[0]), value)
         inside = self.constraint.contains(value)
-        if not np.all(inside):
-            return inside
         size = jnp.finfo(value.dtype).eps ** 0.5 * jnp.max(jnp.abs(value))
-        return jnp.abs(self.from_unconstrained(self.to_unconstrained(value)) - value) <= size
+        follow = jnp.abs(self.from_unconstrained(self.to_unconstrained(value)) - value) <= size
+        return jnp.where(jnp.all(inside), follow, inside)
 
     def starting_at(self, value: Float[Array, "..."]) -> "Regression":
         return Regression(self.maps, self.constraint.starting_at(value))

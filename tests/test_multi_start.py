@@ -4,10 +4,10 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_fits import KEY, MODEL, noisy, quiet, refuses, square
+from small_fits import KEY, MODEL, SCORES, noisy, quiet, refuses, square
 
 import fitting
-from fitting import Fits, Interval, Real, Tied, _side_by_side
+from fitting import Fits, Interval, Real, Regression, Tied, _side_by_side
 
 
 @pytest.mark.parametrize("by_turns", (False, True), ids=("at once", "by turns"))
@@ -55,6 +55,31 @@ def test_starts_that_raise_are_given_up_and_stop_no_other():
     with pytest.raises(eqx.EquinoxRuntimeError) as caught:
         quiet(fitting.multi_start, refuses, MODEL, ["a"], starts={"a": [4.0, 5.0]}, steps=3)
     assert caught.value.__notes__ == ["It was raised for every start."]
+
+
+def test_a_start_that_fails_later_ends_at_its_last_finite_loss():
+    def loss(model):
+        return jnp.where(model["a"] > 1.12, jnp.nan, -model["a"])
+
+    starts = {"a": np.array([1.0, 0.5])}
+    fits = quiet(fitting.multi_start, loss, MODEL, {"a": Real(1.0)}, starts=starts, steps=5)
+    np.testing.assert_allclose(fits[0].model["a"], 1.1)
+    assert fits[0].outcome == "completed, not finite from step 3 on" and np.isnan(fits.losses[0])
+
+
+def test_starts_may_follow_maps():
+    starts = {"v": 3 + np.array([[0.5], [1.0]]) * SCORES}
+    free = {"v": Regression(SCORES)}
+    options = {"starts": starts, "steps": 1}
+    fits = quiet(
+        fitting.multi_start, lambda m: jnp.sum(m["v"]), {"v": jnp.ones(3)}, free, **options
+    )
+    np.testing.assert_allclose(fits[1].history["v"][0], starts["v"][1])
+    with pytest.raises(ValueError, match=r"`starts\['v'\]` should hold values of the shape \(3,\)"):
+        quiet(
+            fitting.multi_start, lambda m: jnp.sum(m["v"]), {"v": jnp.ones(3)}, free,
+            starts={"v": np.array([[1.0, 1.0, 2.0]])},
+        )  # fmt: skip
 
 
 def test_fits_become_a_dataset_and_draw_themselves():
