@@ -47,6 +47,8 @@ class Fits(eqx.Module):
         return self.fits[int(np.nanargmin(np.where(np.isfinite(self.losses), self.losses, np.nan)))]
 
     def __getitem__(self, label: str | int) -> FitResult:
+        if isinstance(label, str) and label not in self.labels:
+            raise KeyError(f"There is no {self.dim} {label!r}, but {list(self.labels)}.")
         return self.fits[self.labels.index(label) if isinstance(label, str) else label]
 
     def __len__(self) -> int:

@@ -30,6 +30,8 @@ def test_subjects_of_different_lengths_share_what_they_should():
     np.testing.assert_allclose(fits.values["b"], 1, atol=1e-2)
     assert group.model.shared["b"].shape == () and fits.labels == ("x", "y", "z")
     np.testing.assert_allclose(fits["y"].history["loss"][-1], 0, atol=1e-3)
+    with pytest.raises(KeyError, match=r"no subject 'w', but \['x', 'y', 'z'\]"):
+        fits["w"]
     pulled, _ = quiet(fitting.fit_group, loss, MODEL, free, data, spread=0.05, **options)
     assert np.ptp(pulled.values["a"]) < 0.5 * np.ptp(fits.values["a"])
 

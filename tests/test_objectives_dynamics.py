@@ -304,6 +304,10 @@ def spectral(empirical, band):
         ),
         (lambda: objectives.covariance_error(noise, 0 * other), "must have some covariance"),
         (
+            lambda: objectives.phase_locking_rmse(noise[:, :1], other[:, :1]),
+            "must hold at least 2 regions",
+        ),
+        (
             lambda: jax.jit(lambda x: objectives.covariance_error(x, 0 * other + 0.1))(noise),
             "must have some covariance",
         ),

@@ -33,6 +33,10 @@ def phase_locking_rmse(
     - `ValueError`: the regions differ, or a series is too short; the data hold a NaN.
     """
     x, y = as_pair(simulated, empirical, preprocess)
+    if x.shape[1] < 2:
+        raise ValueError(
+            f"`simulated` and `empirical` must hold at least 2 regions; got shape {x.shape}."
+        )
     return rmse(upper_triangle(phase_locking(x)), upper_triangle(phase_locking(y)))
 
 
