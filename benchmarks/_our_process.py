@@ -30,9 +30,10 @@ def neurolib(case):
     )
 
     def numbers(net, key):
+        every_step = nmm.observe.SubSample(dt, "x")
         covariance = nmm.simulate(
-            net, float(case["t1"]), float(case["dt"]), key=key, transient=float(case["transient"]),
-            save={"x": nmm.observe.OnlineCovariance(nmm.observe.SubSample(float(case["dt"]), "x"))}, solver=nmm.Euler(), throw=False,
+            net, float(case["t1"]), dt, key=key, transient=transient, solver=nmm.Euler(),
+            save={"x": nmm.observe.OnlineCovariance(every_step)}, throw=False,
         )["x"]  # fmt: skip
         deviation = jnp.sqrt(jnp.diagonal(covariance))
         fc = covariance / jnp.outer(deviation, deviation)
