@@ -360,13 +360,12 @@ def show_agreement(values, where):
     """
     pairs = np.corrcoef(values)[np.triu_indices(len(values), 1)]
     between, spreads = np.std(values.mean(axis=0)), np.std(values, axis=0)
-    agree = np.mean(spreads) < between
-    verdict = "does not forbid" if agree else "forbids"
+    verdict = "are not ruled out" if np.mean(spreads) < between else "are ruled out"
     print(
         f"\nw of {len(values)} {where} starts: they correlate {np.mean(pairs):.2f} "
         f"({pairs.min():.2f} to {pairs.max():.2f}); SD between regions {between:.3f}, between "
         f"starts {np.mean(spreads):.3f}, the larger of the two in {np.sum(spreads > between)} of "
-        f"{len(spreads)} regions, which {verdict} to interpret single regions"
+        f"{len(spreads)} regions: statements on single regions {verdict}"
     )
 
 
