@@ -70,6 +70,19 @@ def test_chunks_do_not_change_a_noisy_sweep_and_a_cell_alone_is_the_same():
     np.testing.assert_allclose(whole.values["loss"][5, 1], alone, rtol=1e-10)
 
 
+def test_batches_that_do_not_divide_a_chunk_lose_no_cell(monkeypatch):
+    def loss(net, key):  # Of its own, since what is compiled is remembered.
+        return {"power": power(net, key), "key": jr.uniform(key)}
+
+    over = [{"coupling.G": jnp.linspace(0.0, 0.3, 11), "key": jr.split(KEY, 11)}]
+    at_once = sweep(lambda net, key: loss(net, key), network(), over)
+    monkeypatch.setattr(fitting._sweep, "_CACHED", 4 * 3)
+    batches = sweep(loss, network(), over)
+    for name, values in batches.values.items():
+        assert len(np.unique(values, axis=0)) == 11
+        np.testing.assert_allclose(values, at_once.values[name], rtol=1e-10)
+
+
 def test_keys_are_swept_like_values():
     def loss(model, key):
         return model["a"] + jr.normal(key)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nmm
+from nmm.models._expm1 import expm1
 from nmm.models._transfer import rectified_exponential
 
 
@@ -41,6 +42,25 @@ def test_rectified_exponential_is_exact_on_a_wide_grid(dtype):
     assert np.all(np.abs(slope - exact_slope) <= 100 * rounding * exact_slope + least)
     ends = jnp.array([jnp.finfo(dtype).max, jnp.finfo(dtype).min], dtype)
     assert np.all(np.isfinite(both(ends)))
+
+
+def test_a_large_batch_has_the_values_of_each_of_its_numbers():
+    z = jnp.linspace(-100.0, 100.0, 50 * 84).reshape(50, 84)
+    one_by_one = jnp.stack([rectified_exponential(row) for row in z])
+    np.testing.assert_allclose(jax.vmap(rectified_exponential)(z), one_by_one, rtol=1e-12)
+    slope = jax.vmap(jax.vmap(jax.grad(rectified_exponential)))
+    np.testing.assert_allclose(jax.jit(slope)(z), slope(z), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", (jnp.float64, jnp.float32))
+def test_exponential_minus_1_keeps_its_digits(dtype):
+    sizes = np.concatenate([np.logspace(-30, 0, 3001), np.linspace(0.3, 80, 5001)])
+    x = jnp.asarray(np.concatenate([-sizes[::-1], sizes]), dtype)
+    exact = np.expm1(np.asarray(x, np.longdouble))
+    error = np.abs(np.asarray(jax.jit(expm1)(x)) / exact - 1)
+    assert np.max(error) <= 2 * jnp.finfo(dtype).eps
+    assert expm1(jnp.zeros((), dtype)) == 0
+    assert np.isnan(expm1(jnp.array(np.nan, dtype)))
 
 
 def test_curvature_of_the_rectified_exponential_is_right_too():

@@ -9,6 +9,10 @@ from jaxtyping import Array, Float
 
 from .._custom_types import Parameter
 from .._declare import param
+from ._expm1 import expm1
+
+_TINY = 1e-30
+_LARGE = 2**11
 
 
 @jax.custom_jvp
@@ -18,16 +22,32 @@ def rectified_exponential(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     About $z$ for large $z$, about 0 for very negative $z$, and 1 at the removable singularity
     $z = 0$. Smooth; value and gradient are finite for every finite $z$.
     """
-    small, safe, centre = _split(z)
-    square = centre**2
-    even = square * (1 / 12 - square * (1 / 720 - square * (1 / 30240 - square / 1209600)))
-    # Below -80, where the value is under 1e-32, the exponential would overflow in float32.
-    bounded = jnp.maximum(safe, -80.0)
-    return jnp.where(small, 1 + centre / 2 + even, bounded / (1 - jnp.exp(-bounded)))
+    return _rectified_exponential(z)
 
 
-# Written out, since the derivative of the expression above needs several divisions and saves all of
-# its parts for the way back: with this rule, the gradient of a run takes less than half the time.
+def _closed_form(z: Array) -> Array:
+    # Below -80, where the value is under 1e-32, the exponential would overflow in float32; so near
+    # 0 that the value is 1, there must be no division by 0.
+    bounded = jnp.maximum(jnp.where(jnp.abs(z) < _TINY, _TINY, z), -80.0)
+    return bounded / -expm1(-jnp.minimum(bounded, 80.0))
+
+
+_rectified_exponential = jax.custom_batching.custom_vmap(_closed_form)
+
+
+# A large batch is computed by itself: as a part of all that a step computes, XLA goes through it
+# row by row, and a step of a sweep on a CPU takes up to twice as long.
+@_rectified_exponential.def_vmap
+def _(size: int, batched: list[bool], z: Array) -> tuple[Array, bool]:
+    del size, batched
+    if z.size < _LARGE:
+        return _closed_form(z), True
+    apart = jax.lax.optimization_barrier
+    return apart(_closed_form(apart(z))), True
+
+
+# Written out, since the derivative of the expression above would save all of its parts for the way
+# back: with this rule, the gradient of a run takes less than half the time.
 @rectified_exponential.defjvp
 def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (z,), (tangent,) = primals, tangents
