@@ -1,6 +1,8 @@
 """Sweeps in which each run begins where the one before ended: hysteresis."""
 
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -11,12 +13,18 @@ from jaxtyping import ArrayLike
 
 from nmm._custom_types import Key
 from nmm._extras import require
+from nmm.integrate._problem import check_key
 
 from ._axes import Axes, make_axes, write
+from ._checkpoint import Folder, from_arrays, strong, to_arrays
 from ._loss import LOSS, outputs
 from ._parameters import summary
-from ._sweep_result import range_of
+from ._progress import progress_bar
+from ._provenance import gather
+from ._sweep_result import nothing, range_of
 from ._truncated import result_and_state
+
+_FILE = "runs"
 
 
 class ContinuedSweep(eqx.Module):
@@ -118,6 +126,8 @@ def continued_sweep(
     y0: Any,
     *,
     key: Key | None = None,
+    progress: bool = True,
+    checkpoint: str | Path | None = None,
 ) -> ContinuedSweep:
     """Takes a parameter up and down again, each run from where the one before ended.
 
@@ -133,7 +143,8 @@ def continued_sweep(
     loop.hysteresis(), loop.plot()
     ```
 
-    All runs are one compiled loop. On a network with delays, `y0=sol.y1` restarts the history.
+    A run is compiled once. Ctrl-C ends the sweep with what was reached. On a network with delays,
+    `y0=sol.y1` restarts the history.
 
     **Arguments:**
 
@@ -144,6 +155,9 @@ def continued_sweep(
     - `values`: upwards, one a run.
     - `y0`: where the first run begins.
     - `key`: of the noise; each run has its own.
+    - `progress`: whether to show a progress bar.
+    - `checkpoint`: a folder, to which what there is is written after every run. The same call with
+        the same folder goes on from there after a kill.
 
     **Returns:**
 
@@ -155,24 +169,48 @@ def continued_sweep(
     - `TypeError` if `run` returns something else.
     """
     axes = make_axes(model, {path: values}, "grid")
-    found = jax.device_get(_both_ways(run, axes, jax.tree.map(jnp.asarray, y0), key))
-    count = axes.size
+    check_key(key)
+    order = np.concatenate([np.arange(axes.size), np.arange(axes.size)[::-1]])
+    folder = None
+    if checkpoint is not None:
+        identity = gather(run, model, key, {}).identity(
+            over=(axes.groups, axes.coordinates), run=run, y0=y0
+        )
+        folder = Folder(checkpoint, identity)
+    state, found, first = strong(jax.tree.map(jnp.asarray, y0)), {}, 0
+    stored = folder.read(_FILE) if folder is not None and folder.names(_FILE) else None
+    if stored is not None:
+        state, first = from_arrays(state, stored, "state"), int(stored["done"])
+        found = {n.removeprefix("value/"): x for n, x in stored.items() if n.startswith("value/")}
+    try:
+        with progress_bar(order.size, "continued sweep", progress, first) as bar:
+            for n in range(first, order.size):
+                results, state = _one(run, model, axes.cells(order[n]), state, key, np.asarray(n))
+                state = strong(state)
+                for name, value in jax.device_get(results).items():
+                    found.setdefault(name, nothing(order.size, value[None]))[n] = value
+                if folder is not None:
+                    reached = {f"value/{name}": x for name, x in found.items()}
+                    folder.write(_FILE, {"done": n + 1} | reached | to_arrays(state, "state"))
+                bar.update()
+                first = n + 1
+    except KeyboardInterrupt:
+        warnings.warn(
+            f"The sweep was interrupted: {first} of {order.size} runs are done, the others are "
+            "NaN.",
+            stacklevel=2,
+        )
     return ContinuedSweep(
         axes,
-        {name: x[:count] for name, x in found.items()},
-        {name: x[count:][::-1] for name, x in found.items()},
+        {name: x[: axes.size] for name, x in found.items()},
+        {name: x[axes.size :][::-1] for name, x in found.items()},
     )
 
 
 @eqx.filter_jit
-def _both_ways(run: Callable[..., Any], axes: Axes, y0: Any, key: Key | None) -> dict[str, Any]:
-    ((path, values),) = axes.coordinates.items()
-    order = jnp.concatenate([values, values[::-1]])
-
-    def step(y: Any, inputs: Any) -> tuple[Any, dict[str, Any]]:
-        n, value = inputs
-        given = () if key is None else (jax.random.fold_in(key, n),)
-        result, y = result_and_state(run(write(axes.model, {path: value}), y, *given), y)
-        return y, outputs(result)
-
-    return jax.lax.scan(step, y0, (jnp.arange(len(order)), order))[1]
+def _one(
+    run: Callable[..., Any], model: Any, cell: dict[str, Any], y: Any, key: Key | None, n: Any
+) -> tuple[dict[str, Any], Any]:
+    given = () if key is None else (jax.random.fold_in(key, n),)
+    result, y = result_and_state(run(write(model, cell), y, *given), y)
+    return outputs(result), y

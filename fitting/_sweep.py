@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -23,7 +22,7 @@ from ._loss import RESIDUALS, Loss, call, check_call, message, outputs
 from ._parameters import summary
 from ._progress import progress_bar
 from ._provenance import gather
-from ._sweep_result import SweepResult
+from ._sweep_result import SweepResult, nothing
 
 
 def sweep(
@@ -118,13 +117,13 @@ def sweep(
         errors.update({int(cells[i]): error for i, error in found.items()})
         whole = {}
         for name, result in (results or {}).items():
-            whole[name] = _nothing(len(cells), result)
+            whole[name] = nothing(len(cells), result)
             whole[name][good] = result
         return whole
 
     def keep(where: np.ndarray, results: dict[str, Any]) -> None:
         for name, result in results.items():
-            values.setdefault(name, _nothing(axes.size, result))[where] = result
+            values.setdefault(name, nothing(axes.size, result))[where] = result
 
     values, errors, done = {}, {}, np.zeros(axes.size, bool)
     for where, results in _stored(folder):
@@ -204,12 +203,6 @@ def _batch(shared: tuple[Loss, Any, Key | None], cells: dict[str, Any]) -> dict[
     rows = np.minimum(np.arange(batches * size), count - 1).reshape(batches, size)
     results = jax.lax.map(jax.vmap(one), jax.tree.map(lambda x: x[rows], cells))
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], results)
-
-
-def _nothing(cells: int, like: np.ndarray) -> np.ndarray:
-    """An array for the results of all cells: NaN, or 0 where there is none."""
-    fill = np.nan if jnp.issubdtype(like.dtype, jnp.inexact) else 0
-    return np.full((cells, *like.shape[1:]), fill, like.dtype)
 
 
 # Measured on noisy networks of 4 and of 84 regions on a CPU: time a cell falls until a chunk has

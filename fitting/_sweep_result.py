@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from nmm._extras import require
@@ -188,3 +189,9 @@ def range_of(values: np.ndarray) -> str:
     finite = values[np.isfinite(values)]
     text = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "no finite value"
     return text if finite.size == values.size else f"{text}, {values.size - finite.size} non-finite"
+
+
+def nothing(cells: int, like: np.ndarray) -> np.ndarray:
+    """An array for the results of all cells: NaN, or 0 where there is none."""
+    fill = np.nan if jnp.issubdtype(like.dtype, jnp.inexact) else 0
+    return np.full((cells, *like.shape[1:]), fill, like.dtype)

@@ -300,6 +300,48 @@ def test_hysteresis_of_the_cubic_ends_at_its_folds():
         loop.plot("x")
 
 
+def test_a_continued_sweep_goes_on_after_an_interruption(tmp_path, monkeypatch):
+    def run(model, y0, key):
+        y = y0 + model["a"] * jr.normal(key)
+        return {"y": y, "n": jnp.arange(2)}, y
+
+    def continued(**options):
+        return fitting.continued_sweep(
+            run, two(), "a", np.array(A), jnp.zeros(()), key=KEY, progress=False, **options
+        )
+
+    calls, one = [], fitting._continued._one
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return one(*arguments)
+
+    whole = continued()
+    monkeypatch.setattr(fitting._continued, "_one", interrupted)
+    with pytest.warns(UserWarning, match="interrupted: 4 of 6 runs are done, the others are NaN"):
+        part = continued(checkpoint=tmp_path)
+    np.testing.assert_array_equal(part.up["y"], whole.up["y"])
+    np.testing.assert_array_equal(part.down["y"], [np.nan, np.nan, whole.down["y"][2]])
+    rest = continued(checkpoint=tmp_path)
+    assert len(calls) == 5 + 2  # Nothing was done twice.
+    for name in ("y", "n"):
+        np.testing.assert_array_equal(rest.up[name], whole.up[name])
+        np.testing.assert_array_equal(rest.down[name], whole.down[name])
+    with pytest.raises(ValueError, match="`checkpoint` should be empty or hold this very work"):
+        fitting.continued_sweep(
+            run,
+            two(),
+            "b",
+            np.array(A),
+            jnp.zeros(()),
+            key=KEY,
+            progress=False,
+            checkpoint=tmp_path,
+        )
+
+
 @pytest.mark.parametrize(
     "returned", (lambda y: y.x, lambda y: (y.x, y.x)), ids=("no pair", "no state")
 )

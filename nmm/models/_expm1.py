@@ -8,10 +8,10 @@ from jaxtyping import Array, Float
 _PER_LN2 = np.float32(1 / np.log(2))
 _LARGE = np.float32(1.5 * 2**23)
 # ln 2 as a number of few digits, whose multiples are exact, and the rest.
-_LN2 = np.float32([0.693359375, -2.1219444e-4])
+_LN2 = np.array([0.693359375, -2.1219444e-4], np.float32)
 # Of (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2, highest power first: by least squares, with the
 # weights of a relative error. They are near Taylor's 1/720, 1/120, 1/24, 1/6, 1/2.
-_SERIES = np.float32([0.0013858159, 0.0083666751, 0.041667596, 0.16666542, 0.49999997])
+_SERIES = np.array([0.0013858159, 0.0083666751, 0.041667596, 0.16666542, 0.49999997], np.float32)
 
 
 def expm1(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
