@@ -8,9 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from nmm._connectome import AbstractConnectome
+from nmm._network import Network
+
 from . import _paths
 from ._constraints import AbstractConstraint, Interval, Positive, Real
-from ._structures import Regression, Tied
+from ._structures import Masked, Regression, Tied
 from ._table import as_text
 
 Constraint: TypeAlias = AbstractConstraint | Tied
@@ -97,7 +100,8 @@ def free_parameters(model: Any, free: Free) -> Parameters:
     - `model`: a model, network or any other PyTree.
     - `free`: a dict from path to constraint, or paths alone, whose constraints then follow from
         the declared ranges (also for `None` in a dict): `Interval` for a range with two ends,
-        `Positive` for one without an upper end, else `Real`. A path may stand for several arrays:
+        `Positive` for one without an upper end, else `Real`. Of the weights of a connectome, edges
+        that exist are free, and stay positive if all are. A path may stand for several arrays:
         `"noise.sigma"` for those below it, `"node.tau_*"` for those that match. Or a filter of
         Equinox instead of paths: a function of an array, or a model with booleans for arrays.
 
@@ -126,7 +130,7 @@ def free_parameters(model: Any, free: Free) -> Parameters:
             if isinstance(constraint, Tied):
                 constraints[path] = constraint
                 continue
-            chosen = _default(declared and declared.bounds) if constraint is None else constraint
+            chosen = _default(model, path, value) if constraint is None else constraint
             if chosen.shape == "region":
                 value = _regional(model, path, value, declared.shape if declared else ())
             _check_start(path, value, chosen)
@@ -162,8 +166,16 @@ def _wanted(model: Any, free: Any) -> Mapping[str, Constraint | None]:
     return dict.fromkeys(free)
 
 
-def _default(bounds: tuple[float | None, float | None] | None) -> AbstractConstraint:
-    lower, upper = bounds or (None, None)
+def _default(model: Any, path: str, value: Array) -> AbstractConstraint:
+    owner, field = _paths.owner_of(model, path)
+    if field == "weights" and isinstance(owner, AbstractConnectome):
+        edges = np.asarray(value) != 0
+        within = Positive() if np.all(np.asarray(value) >= 0) else Real()
+        return Masked(edges, within) if edges.any() else Real()
+    if field in ("speed", "delays") and isinstance(owner, Network):
+        return Positive()
+    declared = _paths.declaration(model, path)
+    lower, upper = (declared and declared.bounds) or (None, None)
     if lower is None:
         return Real()
     return Positive(lower) if upper is None else Interval(lower, upper)

@@ -75,6 +75,15 @@ def replace(model: Any, values: Mapping[str, Array]) -> Any:
 
 def declaration(model: Any, name: str) -> Declaration | None:
     """What `nmm.param` says about the array at a path of `read`; `None` if it was not declared."""
+    owner, field = owner_of(model, name)
+    return declarations(owner).get(field) if isinstance(owner, eqx.Module) else None
+
+
+def owner_of(model: Any, name: str) -> tuple[Any, str]:
+    """What has the array at a path of `read` as an attribute, and by which name.
+
+    `None` and "" if no attribute leads to it.
+    """
     (path,) = (path for path, _ in jtu.tree_leaves_with_path(model) if name_of(path) == name)
     owner = model
     for key in path[:-1]:
@@ -85,10 +94,10 @@ def declaration(model: Any, name: str) -> Declaration | None:
         elif isinstance(key, jtu.SequenceKey):
             owner = owner[key.idx]
         else:
-            return None
-    if not path or not isinstance(owner, eqx.Module):
-        return None
-    return declarations(owner).get(path[-1].name)
+            return None, ""
+    if not path or not isinstance(path[-1], jtu.GetAttrKey):
+        return None, ""
+    return owner, path[-1].name
 
 
 def _arrays(model: Any) -> dict[str, Any]:

@@ -39,6 +39,22 @@ def test_weights_stay_on_their_edges_and_positive(symmetric):
     assert np.array_equal(found, found.T) == symmetric
 
 
+def test_edges_that_exist_are_free_by_default():
+    found = fitted(nmm.Connectome(WEIGHTS), None)
+    assert np.all((found > 0) == (WEIGHTS > 0)) and not np.allclose(found, WEIGHTS)
+    signed = WEIGHTS.at[0, 1].set(-0.1)
+    for weights, inner in ((signed, fitting.Real), (WEIGHTS, fitting.Positive)):
+        free = fitting.free_parameters(nmm.Network(Relax(), weights), "connectome.weights")
+        constraint = free.constraints["connectome.weights"]
+        assert isinstance(constraint.constraint, inner)
+        np.testing.assert_array_equal(constraint.mask.values, weights != 0)
+    alone = fitting.free_parameters(nmm.Network(Relax(), jnp.zeros((1, 1))), "connectome.weights")
+    assert isinstance(alone.constraints["connectome.weights"], fitting.Real)
+    conn = nmm.Connectome(WEIGHTS, tract_lengths=10 * WEIGHTS)
+    net = nmm.Network(Relax(), conn, speed=5.0, speed_range=(2.0, 10.0))
+    assert isinstance(fitting.free_parameters(net, "speed").constraints["speed"], fitting.Positive)
+
+
 @pytest.mark.thorough
 def test_rows_stay_normalised():
     full = jnp.array([[0.2, 0.5, 0.3], [0.4, 0.3, 0.3], [0.3, 0.3, 0.4]])
