@@ -33,10 +33,10 @@ def _step(shared: tuple[Training, Any, Any], fits: PyTree) -> PyTree:
 
 
 def _by_turns(training: Training, fits: int) -> bool:
-    """Whether the fits of a device are faster one after another.
+    """Whether the fits of a device go one after another, for the sake of compilation.
 
-    Measured with the loss that the examples fit, on a CPU: a gradient of 4 runs of 84 regions at
-    once takes 5 times as long as one of them, and twice as long to compile; that of 8 as long.
+    Measured with the loss that the examples fit, on a CPU: gradients of 4 runs of 84 regions take
+    as long at once as one after another, and longer to compile.
     """
     regions = math.prod(getattr(training.parameters.model, "shape", ()))
     return jax.default_backend() == "cpu" and regions >= _LARGE and fits <= _FEW
