@@ -40,7 +40,8 @@ class Family:
 
     **Attributes:**
 
-    - `net`: the network. What is free in it does not matter.
+    - `net`: the network. What is free in it should be within its range, since the search for
+        fixed points begins where it rests; otherwise it does not matter.
     - `free`: the ranges of parameters, by path.
     - `signal`: what is recorded, every `period` ms: far more often than the band asks for, since
         what is faster folds into it.
@@ -104,6 +105,46 @@ FAMILIES = {
         {"node.T_ii": (12.0, 20.0), "node.T_sp": (1.6, 2.4), "noise.sigma.I_ss": (5e-4, 2e-3)},
         "V_sp", 0.25, 1.0, 2.0, 500.0, (2.0, 80.0),
     ),
+    "WilsonCowan": Family(
+        alone(nmm.WilsonCowan.preset("limit_cycle", P=3.1), rE=2e-4),
+        {"node.P": (2.8, 3.4), "node.tau_I": (7.2, 8.4), "noise.sigma.rE": (1e-4, 5e-4)},
+        "rE", 0.1, 0.5, 2.0, 2000.0, (2.0, 150.0),
+    ),
+    "LarterBreakspear": Family(
+        alone(nmm.LarterBreakspear.preset("fixed_point", d_V=0.525), V=2e-4),
+        {"node.d_V": (0.5, 0.55), "node.t_scale": (0.8, 1.2), "noise.sigma.V": (1e-4, 5e-4)},
+        "V", 0.05, 0.25, 2.0, 2000.0, (5.0, 300.0),
+    ),
+    "MorrisLecar": Family(
+        alone(nmm.MorrisLecar(I=170.0), V=0.05),
+        {"node.I": (120.0, 220.0), "node.C": (16.0, 24.0), "noise.sigma.V": (0.02, 0.1)},
+        "V", 0.1, 0.5, 2.0, 2000.0, (2.0, 100.0),
+    ),
+    "CoombesByrne": Family(
+        alone(nmm.CoombesByrne(eta=3.0), v=5e-3),
+        {"node.eta": (2.0, 4.0), "node.Delta": (0.7, 1.4), "noise.sigma.v": (2e-3, 1e-2)},
+        "r", 0.02, 0.1, 1.0, 100.0, (20.0, 1500.0),
+    ),
+    "ZetterbergJansen": Family(
+        alone(nmm.ZetterbergJansen(), y2=0.003),
+        {"node.ke": (0.09, 0.11), "node.ki": (0.045, 0.055), "noise.sigma.y2": (1e-3, 5e-3)},
+        "v6", 0.5, 2.0, 4.0, 2000.0, (2.0, 40.0),
+    ),
+    "ZerlautAdaptationFirstOrder": Family(
+        alone(nmm.ZerlautAdaptationFirstOrder.preset("asynchronous"), ou_drift=5e-6),
+        {"node.b_e": (40.0, 80.0), "node.T": (15.0, 25.0), "noise.sigma.ou_drift": (2e-6, 1e-5)},
+        "E", 0.5, 1.0, 10.0, 10_000.0, (0.2, 100.0),
+    ),
+    "Epileptor": Family(
+        alone(nmm.Epileptor(x0=-2.3), y1=0.05, x2=0.005),
+        {"node.x0": (-2.5, -2.2), "noise.sigma.y1": (0.02, 0.1), "noise.sigma.x2": (2e-3, 1e-2)},
+        "lfp", 0.02, 0.1, 1.0, 2000.0, (2.0, 500.0),
+    ),
+    "Linear": Family(
+        alone(nmm.Linear(gamma=-0.1), x=1e-3),
+        {"node.gamma": (-0.15, -0.05), "noise.sigma.x": (5e-4, 2e-3)},
+        "x", 0.25, 0.25, 2.0, 2000.0, (1.0, 100.0),
+    ),
     "ReducedWongWang": Family(
         alone(nmm.ReducedWongWang(), S=5e-4),
         {"node.w": (0.45, 0.65), "noise.sigma.S": (2e-4, 1e-3)},
@@ -135,16 +176,25 @@ def spectrum(family, net, key):
     return {"hertz": hertz, "power": power}
 
 
+def resting(family):
+    """Where the network of a family settles without noise; near it rest all that are drawn."""
+    quiet = eqx.tree_at(lambda net: net.noise, family.net, None)
+    return nmm.simulate(quiet, 5 * family.segment, family.dt, save=[]).y1
+
+
 class Loss(eqx.Module):
-    """The negative log-likelihood of power spectra."""
+    """The negative log-likelihood of power spectra; `guess` is near the fixed point."""
 
     hertz: Array
     power: Array
     signal: str = eqx.field(static=True)
     segments: float = eqx.field(static=True)
+    guess: nmm.State
 
     def __call__(self, net):
-        response = nmm.analysis.linear_response(net, save=[self.signal], throw=False)
+        response = nmm.analysis.linear_response(
+            net, save=[self.signal], guess=self.guess, throw=False
+        )
         spectrum = response.spectrum(self.hertz)
         return fitting.objectives.whittle(spectrum, self.power, self.segments)
 
@@ -164,9 +214,10 @@ def recover(family, draws, steps):
     inside = (hertz >= family.band[0]) & (hertz <= family.band[1])
     # Windows that overlap by half are worth 0.95 / 2 of as many independent ones.
     segments = 0.95 * family.minutes * nmm.units.minute / family.segment
+    guess = resting(family)
     fits = []
     for power in recordings["power"]:
-        loss = Loss(hertz[inside], power[inside], family.signal, segments)
+        loss = Loss(hertz[inside], power[inside], family.signal, segments, guess)
         net = family.net
         for optimizer in OPTIMIZERS:
             fit = fitting.fit(loss, net, free, optimizer=optimizer, steps=steps, progress=False)
