@@ -54,6 +54,19 @@ def test_ornstein_uhlenbeck_process_has_its_formulas():
     np.testing.assert_allclose(transfer, 1 / (rate + 1j * OMEGA), rtol=1e-12)
 
 
+def test_fast_models_are_followed_over_long_times():
+    rate, window = 200.0, 1e4
+    mean = nmm.observe.TemporalAverage(window, "x")
+    response = linear_response(
+        nmm.Linear(gamma=-rate), noise=White(x=0.3), save={"x": "x", "mean": mean}
+    )
+    variance = 0.3**2 / (2 * rate)
+    lagged = response.lagged_covariance(jnp.array([0.0, 1e4]), "x")[:, 0, 0]
+    np.testing.assert_allclose(lagged, [variance, 0], atol=1e-12 * variance)
+    expected = 2 * variance / (rate * window) * (1 - 1 / (rate * window))
+    np.testing.assert_allclose(response.covariance("mean"), [[expected]], rtol=1e-9)
+
+
 def test_noise_with_memory_is_filtered_by_what_it_drives():
     rate, tau = 0.1, 20.0
     noise = OrnsteinUhlenbeck(sigma=0.3, tau=tau, mean=0.5)

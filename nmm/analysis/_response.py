@@ -12,7 +12,7 @@ from .._declare import declarations, is_concrete
 from ._delay_operator import Past
 from ._drift import Drift
 from ._fixed_points import FixedPoint
-from ._linear_outputs import Output
+from ._linear_outputs import Output, exponential
 from ._lyapunov import solve_sylvester
 
 
@@ -108,7 +108,7 @@ class LinearResponse(eqx.Module):
         times = jnp.asarray(lags, drift.dtype).reshape(-1)
 
         def at(lag: Array) -> Array:
-            return rows @ jax.scipy.linalg.expm(drift * lag) @ covariance @ rows.T
+            return rows @ exponential(drift * lag) @ covariance @ rows.T
 
         return jax.lax.map(at, times)
 
