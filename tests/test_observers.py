@@ -109,8 +109,10 @@ def test_two_halves_of_a_run_observe_the_same_as_the_whole():
     second = nmm.simulate(network(), 570.0, y0=first, **options)
     for name in save:
         joined = np.concatenate([first[name], second[name]])
-        # Programs of other lengths may round the last bit in other ways.
-        np.testing.assert_allclose(joined, whole[name], rtol=1e-15)
+        # Programs of other lengths may round the last bit in other ways; BOLD is a difference of
+        # numbers near 1.
+        last_digits = 1e-16 if name == "bold" else 0
+        np.testing.assert_allclose(joined, whole[name], rtol=1e-15, atol=last_digits)
         times = np.concatenate([first.times[name], second.times[name]])
         np.testing.assert_allclose(times, whole.times[name], rtol=1e-13)
 

@@ -261,7 +261,9 @@ def test_a_run_in_pieces_is_the_run_in_one(in_pieces, pieces):
         np.testing.assert_array_equal(times, whole.times[name])
         # The sum of a window is taken in another order where a block ends within it.
         tolerance = 1e-14 if name in ("mean", "even", "bold") else 0
-        np.testing.assert_allclose(joined, whole[name], rtol=tolerance, atol=0)
+        # BOLD is a difference of numbers near 1, whose last digits are those of the processor.
+        last_digits = 1e-16 if name == "bold" else 0
+        np.testing.assert_allclose(joined, whole[name], rtol=tolerance, atol=last_digits)
     assert_same(sols[-1].y1, whole.y1, rtol=0, atol=0)
     assert sols[-1].ending.step == 2003 and sols[-1].ending.time == 2003.0
 
