@@ -109,3 +109,19 @@ def test_inputs_that_change_are_refused():
         fixed_point(Riccati(), inputs=lambda t: Riccati.Inputs(u=t))
     with pytest.raises(ValueError, match="should be scalar or have the regions"):
         fixed_point(Riccati(), inputs=Riccati.Inputs(u=jnp.ones(3)), shape=(2,))
+
+
+@pytest.mark.parametrize(
+    "model, settled",
+    (
+        (nmm.Epileptor.preset("resting"), {"x2": -0.71289}),
+        (nmm.ZetterbergJansen(ki=0.06), {}),
+        (nmm.ZerlautAdaptationFirstOrder.preset("asynchronous", T=15.0), {}),
+    ),
+    ids=lambda x: type(x).__name__,
+)
+def test_a_run_that_settles_late_is_followed_to_its_end(model, settled):
+    point = nmm.analysis.fixed_point(model)
+    assert float(jnp.max(jnp.linalg.eigvals(point.jacobian).real)) < 0
+    for name, value in settled.items():
+        np.testing.assert_allclose(getattr(point.state, name), value, atol=1e-4)
